@@ -1,0 +1,89 @@
+"""Vendor text made safe to show, and names folded so that they can be found.
+
+What a customer or vendor wrote reaches a model only through `clean`: on one line, of bounded length,
+without characters that are not seen or that reorder what is seen.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+
+MAX_TEXT = 200
+"""Characters of vendor text shown in any one field."""
+
+MAX_ID = 255
+"""Characters of an audience's id."""
+
+WHOLE_MAX = 2**53
+"""Sizes above this are not sizes: JSON readers would round them."""
+
+# Seen by no one, yet read by models: fillers, joiners, variation selectors, the combining grapheme
+# joiner, Mongolian and Khmer format characters, blank braille, interlinear anchors, and all of the
+# tag plane. The rest of the invisible ones are found by their category (see `_HIDDEN`).
+_DEFAULT_IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_IGNORABLE = re.compile(f"[{_DEFAULT_IGNORABLE}]")
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_MARKS = re.compile(
+    "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670"
+    "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
+
+
+def visible(text: str) -> str:
+    """`text` on one line, without control, bidi, invisible, private or unassigned characters."""
+    if text.isascii() and text.isprintable():
+        kept = text
+    else:
+        kept = "".join(
+            " " if c.isspace() else "" if unicodedata.category(c) in _HIDDEN else c
+            for c in _IGNORABLE.sub("", text)
+        )
+    return " ".join(kept.split()) if "  " in kept or kept[:1] == " " or kept[-1:] == " " else kept
+
+
+def clean(text: object, limit: int = MAX_TEXT) -> str:
+    """Vendor text as it may be shown: `visible`, and at most `limit` characters; "" for what is no text."""
+    if not isinstance(text, str):
+        return ""
+    # Hidden characters are cut away before the length is: 5,000 of them must not push a name out, nor
+    # must a text of a million characters be looked at to its end.
+    shown = visible(text[: limit * 50])
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
+
+
+def identifier(value: object) -> str | None:
+    """A vendor's id as text, or None where it is not one printable line of 1 to 255 characters.
+
+    A whole number is an id too: some vendors send the same id now as number, now as text.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value) if abs(value) <= 10**18 else None
+    if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID or not value.isprintable():
+        return None
+    return None if value.isspace() or (not value.isascii() and _IGNORABLE.search(value)) else value
+
+
+def whole(value: object) -> int | None:
+    """A count as a vendor may write it (7, 7.0, "7"), or None for anything that is not one.
+
+    Negative, fractional, non-finite, boolean or over 2**53 is not a count.
+    """
+    if (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 16) or (
+        isinstance(value, float) and math.isfinite(value) and value.is_integer()
+    ):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= WHOLE_MAX:
+        return value
+    return None
+
+
+def fold(text: str) -> str:
+    """`text` without case and accents, for comparing and searching."""
+    if text.isascii():
+        return text.lower()
+    return _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold())).casefold()
