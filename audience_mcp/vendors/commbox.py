@@ -1,0 +1,83 @@
+"""CommBox: one list without pages, and no way to ask for one audience.
+
+Facts from CommBox's "Get Audiences" page and its OpenAPI document (2.07).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+
+from audience_mcp.errors import Kind
+from audience_mcp.text import whole
+from audience_mcp.vendors.base import (
+    Page,
+    Request,
+    Row,
+    Setting,
+    Values,
+    Vendor,
+    an_array,
+    an_object,
+    is_object,
+    picked,
+    text_of,
+)
+
+PAGE_OF_OTHER_LISTS = 100
+"""CommBox's other lists stop at 100 objects; whether this one does is written nowhere."""
+
+
+class CommBox(Vendor):
+    """`GET /audiences` answers all audiences at once: `{status, description, response_time, data}`."""
+
+    name = "commbox"
+    title = "CommBox"
+    settings = (
+        Setting(
+            "api_key",
+            ("COMMBOX_API_KEY",),
+            "API key, from Settings > API (needs an admin)",
+            required=True,
+            secret=True,
+        ),
+        Setting("base_url", ("COMMBOX_BASE_URL",), "Base URL", default="https://api.commbox.io"),
+    )
+    size_counts = "users now in a static audience"
+    id_shape = re.compile(r"[0-9]{1,20}", re.ASCII)
+    unreadable_advice: ClassVar[Mapping[Kind, str]] = {
+        "unauthorized": "Check {api_key}; CommBox replaces keys on a schedule, so it may have been rotated.",
+        "forbidden": "The key in {api_key} may not read audiences: an admin can give one that may.",
+    }
+
+    def first(self, values: Values) -> Request:
+        """The one request: CommBox documents no parameters."""
+        return Request("audiences")
+
+    def page(self, body: object, request: Request) -> Page:
+        """`data` is everything; a length of exactly 100 is told, since it looks like a page."""
+        rows = an_array(an_object(body), "data")
+        full = len(rows) == PAGE_OF_OTHER_LISTS
+        note = (
+            "sent exactly 100 audiences and documents no further pages: there may be more" if full else None
+        )
+        return Page(rows, note=note)
+
+    def row(self, raw: Mapping[str, object], id: str) -> Row:
+        """Dynamic audiences are counted when a campaign starts, so they have no size."""
+        row = Row(
+            id, text_of(raw, "name") or id, whole(raw.get("user_count")), created=raw.get("created_time")
+        )
+        kind = str(raw.get("type")).lower()
+        if kind == "dynamic":
+            row.type, row.size = "dynamic", None
+            row.size_note = "dynamic: CommBox counts it only when a campaign is launched"
+        elif kind != "static":
+            row.type, row.details = "unknown", picked(raw, "type")
+        return row
+
+    def outcome(self, status: int, body: object) -> int:
+        """The body repeats the status, as a number or as text; a failure there counts, whatever HTTP says."""
+        inner = whole(body.get("status")) if is_object(body) else None
+        return inner if status == 200 and inner is not None and 400 <= inner <= 599 else status

@@ -1,0 +1,106 @@
+"""Smallest.ai Atoms: one list without pages; one audience can be asked for, but comes without its size.
+
+Facts from "Get all audiences", the vendor's public documentation repository and its Python SDK (5.14).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from audience_mcp.errors import Kind
+from audience_mcp.text import whole
+from audience_mcp.vendors.base import (
+    Page,
+    Request,
+    Row,
+    Setting,
+    Values,
+    Vendor,
+    an_array,
+    an_object,
+    is_object,
+    picked,
+    text_of,
+)
+
+
+class Smallest(Vendor):
+    """`GET /audience` (singular) answers all; `GET /audience/{id}` lacks `memberCount` and campaigns."""
+
+    name = "smallest"
+    title = "Smallest.ai"
+    settings = (
+        Setting(
+            "api_key",
+            ("SMALLEST_API_KEY", "ATOMS_API_KEY"),
+            "Atoms API key, sk_…",
+            required=True,
+            secret=True,
+        ),
+        Setting("base_url", ("SMALLEST_BASE_URL",), "Base URL", default="https://api.smallest.ai/atoms/v1"),
+    )
+    size_counts = "members (phone numbers) of the audience"
+    size_unknown = "Smallest.ai gives the count only in its list, and not for this audience"
+    id_shape = re.compile(r"[0-9a-f]{24}", re.ASCII)
+    one_lacks_size = True
+    unreadable_advice: ClassVar[Mapping[Kind, str]] = {
+        "unauthorized": "Check {api_key}: it starts with sk_ and belongs to Atoms, not to another product.",
+        "forbidden": "The key in {api_key} is of another product, or the plan has no audiences.",
+    }
+
+    def first(self, values: Values) -> Request:
+        """No parameters; the samples' GET body is not sent, as the vendor's own clients do not."""
+        return Request("audience")
+
+    def page(self, body: object, request: Request) -> Page:
+        """`data` is everything."""
+        return Page(an_array(an_object(body), "data"))
+
+    def row_id(self, raw: Mapping[str, object]) -> object:
+        """A Mongo object id."""
+        return raw.get("_id")
+
+    def row(self, raw: Mapping[str, object], id: str) -> Row:
+        """`memberCount` is a JSON number that may be written 1523.0; a newer name for it is announced."""
+        details = picked(raw, "hasCampaigns")
+        campaigns = raw.get("campaigns")
+        if isinstance(campaigns, list):
+            details["campaigns"] = [picked(c, "name", "status") for c in campaigns if is_object(c)]
+        size = whole(raw.get("memberCount"))
+        return Row(
+            id,
+            text_of(raw, "name") or id,
+            whole(raw.get("currentMemberCount")) if size is None else size,
+            description=text_of(raw, "description"),
+            created=raw.get("createdAt"),
+            updated=raw.get("updatedAt"),
+            details=details,
+        )
+
+    def one(self, id: str, values: Values) -> Request | None:
+        """By id; finds audiences of the organisation that the list, which is the user's, may not have."""
+        return Request(f"audience/{id}")
+
+    def one_rows(self, body: object) -> Sequence[object]:
+        """`{"status": true, "data": {…}}`."""
+        return [an_object(an_object(body).get("data"), "its 'data'")]
+
+    def outcome(self, status: int, body: object) -> int:
+        """`"status": false` is a failure under any HTTP status; a plan that is too small is a 400."""
+        if not is_object(body) or (status == 200 and body.get("status") is not False):
+            return status
+        said = str(body.get("errors") or body.get("error") or body.get("message")).lower()
+        if status == 400 and "plan" in said and "upgrade" in said:
+            return 403
+        if status == 200:
+            return 401 if "unauthorized" in said else 500
+        return status
+
+    def wait(self, body: object) -> object:
+        """Either `retry_after` or `rateLimit.retryAfterSec`, in seconds."""
+        if not is_object(body):
+            return None
+        limit = body.get("rateLimit")
+        return body.get("retry_after") or (limit.get("retryAfterSec") if is_object(limit) else None)

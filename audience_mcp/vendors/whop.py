@@ -1,0 +1,139 @@
+"""Whop: a Relay connection; one audience is the list filtered by its id.
+
+Facts from Whop's "List Audiences" page, its merged OpenAPI document and its Python SDK (2.6).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from audience_mcp.errors import Kind
+from audience_mcp.text import whole
+from audience_mcp.vendors.base import (
+    Page,
+    Request,
+    Row,
+    Setting,
+    Status,
+    Values,
+    Vendor,
+    a_cursor,
+    a_flag,
+    an_array,
+    an_object,
+    is_object,
+    picked,
+    text_of,
+)
+
+STATUSES: Mapping[object, Status] = {
+    "ready": "ready",
+    "partial": "partial",
+    "failed": "failed",
+    "pending": "processing",
+    "processing": "processing",
+    "syncing": "processing",
+}
+COUNTS = ("matched_rows", "processed_rows", "progress_percent")
+FURTHER = (
+    "error_message",
+    "platform_audience_ids",
+    "audience_type",
+    "source_type",
+    "auto_refresh",
+    "last_refreshed_at",
+    "source_audience_id",
+    "lookalike_ratio",
+    "match_rates",
+)
+_TRY_AGAIN = re.compile(r"\bin (\d{1,9}) seconds?\b", re.ASCII)
+
+
+class Whop(Vendor):
+    """`GET /audiences?account_id=` pages with `first`/`after` and `page_info`; `audience_id=` filters.
+
+    No `Api-Version-Date` is sent (a date that Whop does not know breaks every request), and a key may
+    pin one by itself, so dates are read as Unix seconds and as ISO text alike.
+    """
+
+    name = "whop"
+    title = "Whop"
+    settings = (
+        Setting(
+            "api_key", ("WHOP_API_KEY",), "API key, scope audience:basic:read", required=True, secret=True
+        ),
+        Setting("account_id", ("WHOP_ACCOUNT_ID",), "Account that owns the audiences, biz_…", required=True),
+        Setting("base_url", ("WHOP_BASE_URL",), "Base URL", default="https://api.whop.com/api/v1"),
+    )
+    size_counts = "rows of the uploaded list or people matching the filter, usable or not"
+    id_shape = re.compile(r"adaud_[A-Za-z0-9_]{1,200}", re.ASCII)
+    unreadable_advice: ClassVar[Mapping[Kind, str]] = {
+        "unauthorized": "Check {api_key}: it may have expired, be bound to other IP addresses, or belong to "
+        "Whop's sandbox while {base_url} names production (or the other way round).",
+        "forbidden": "The key in {api_key} needs the scope audience:basic:read for {account_id}.",
+        "invalid_request": "Check {account_id} (it looks like biz_…) and the API version that the key in "
+        "{api_key} may pin.",
+    }
+
+    def first(self, values: Values) -> Request:
+        """100 is the largest page."""
+        return Request("audiences", {"account_id": values["account_id"], "first": "100"})
+
+    def page(self, body: object, request: Request) -> Page:
+        """A last page may still carry an `end_cursor`: `has_next_page` decides where it is given."""
+        body = an_object(body)
+        info = an_object(body.get("page_info"), "its 'page_info'")
+        more, cursor = a_flag(info, "has_next_page"), a_cursor(info, "end_cursor")
+        following = request.with_params(after=cursor) if cursor else None
+        return Page(an_array(body, "data"), bool(cursor) if more is None else more, following)
+
+    def row(self, raw: Mapping[str, object], id: str) -> Row:
+        """`total_rows` is the size, save where its zero means "not applicable" or "not yet"."""
+        word = text_of(raw, "status")
+        unknown_word = () if word in STATUSES else ("status",)
+        row = Row(
+            id,
+            text_of(raw, "name") or id,
+            whole(raw.get("total_rows")),
+            status=STATUSES.get(word, "unknown"),
+            created=raw.get("created_at"),
+            updated=raw.get("updated_at"),
+            details=picked(raw, *unknown_word, *COUNTS, *FURTHER),
+        )
+        kind, source = raw.get("audience_type") or "custom", raw.get("source_type") or "csv_upload"
+        if kind == "lookalike" or source == "engagement" or raw.get("engagement"):
+            row.type = "lookalike" if kind == "lookalike" else "dynamic"
+            row.size = None
+            row.size_note = (
+                f"{'lookalike' if kind == 'lookalike' else 'engagement'}: Whop counts no rows for these"
+            )
+            row.details = picked(raw, *unknown_word, *FURTHER)  # the counts are zeros that mean nothing here
+        elif source == "people_filter" or raw.get("auto_refresh") is True:
+            row.type = "dynamic"
+        elif kind != "custom" or source != "csv_upload":
+            row.type = "unknown"
+        if row.size == 0 and (row.status in ("processing", "unknown") or row.type == "unknown"):
+            row.size, row.size_note = None, "not counted yet: Whop is still processing it"
+        return row
+
+    def one(self, id: str, values: Values) -> Request | None:
+        """The list, filtered; the returned id is checked, in case the filter is ignored."""
+        return Request("audiences", {"account_id": values["account_id"], "audience_id": id})
+
+    def one_rows(self, body: object) -> Sequence[object]:
+        """An unknown id gives an empty list."""
+        return an_array(an_object(body), "data")
+
+    def outcome(self, status: int, body: object) -> int:
+        """A 400 about the `audience_id` is an unknown audience."""
+        error = body.get("error") if is_object(body) else None
+        return 404 if status == 400 and is_object(error) and error.get("param") == "audience_id" else status
+
+    def wait(self, body: object) -> object:
+        """Whop writes the wait into the message: "Try again in 12 seconds."."""
+        error = body.get("error") if is_object(body) else None
+        message = error.get("message") if is_object(error) else error
+        found = _TRY_AGAIN.search(message) if isinstance(message, str) else None
+        return found.group(1) if found else None
