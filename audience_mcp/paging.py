@@ -1,0 +1,156 @@
+"""Walks a listing to its end, whatever the vendor's way of paging.
+
+A walk stops only where the vendor says that it is over. Where following on would never end, or could
+not be trusted, a guard stops it and says why; what was read until then is kept.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from audience_mcp.errors import PagingStopped, UnexpectedShape, VendorError
+from audience_mcp.text import identifier, whole
+from audience_mcp.vendors.base import Page, Request, Row, is_object
+
+log = logging.getLogger(__name__)
+
+MAX_PAGES = 10_000
+MAX_CURSOR = 64 * 1024
+"""Characters of everything a request for a page says."""
+
+Fetch = Callable[[Request], Awaitable[object]]
+"""Answers a request with parsed JSON or raises VendorError."""
+
+
+class Reads(Protocol):
+    """What a walk needs to know of a vendor."""
+
+    def page(self, body: object, request: Request) -> Page: ...  # noqa: D102
+    def row_id(self, raw: Mapping[str, object]) -> object: ...  # noqa: D102
+    def row(self, raw: Mapping[str, object], id: str) -> Row: ...  # noqa: D102
+
+
+class Walk:
+    """One walk through one listing, a page a step; it can be left and gone on with at any time.
+
+    rows: what was read, by id, in the vendor's order; sum_of_sizes and unknown_sizes are over them. pages:
+    how many were read. dropped: rows that were
+    no audiences. repeated: rows whose id had come before. counted: the vendor's own count, if it gave one.
+    done: whether the vendor said that it is over.
+    """
+
+    def __init__(self, source: str, vendor: Reads, first: Request, fetch: Fetch) -> None:
+        self.rows: dict[str, Row] = {}
+        self.pages = 0
+        self.sum_of_sizes = 0
+        self.unknown_sizes = 0
+        self.dropped = 0
+        self.repeated = 0
+        self.counted: int | None = None
+        self.notes: list[str] = []
+        self.done = False
+        self._source = source
+        self._vendor = vendor
+        self._fetch = fetch
+        self._request = first
+        self._asked: set[int] = {_identity(first)}
+
+    @property
+    def begun(self) -> bool:
+        """Whether any page has come."""
+        return self.pages > 0
+
+    @property
+    def short(self) -> bool:
+        """Whether fewer audiences came than the vendor counted."""
+        return self.counted is not None and len(self.rows) + self.dropped < self.counted
+
+    async def step(self) -> None:
+        """Read the next page. Raises VendorError; after a passing one the same page is read next time."""
+        request = self._request
+        body = await self._fetch(request)
+        try:
+            page = self._vendor.page(body, request)
+        except UnexpectedShape as e:
+            raise self._unclear(str(e)) from None
+        except Exception as e:  # a vendor's code (it may be another package's) must not end the server
+            log.exception("%s: %s in the vendor's code", self._source, type(e).__name__)
+            raise self._unclear("it could not be understood") from None
+        self._take(page.rows)
+        self.pages += 1
+        if self.counted is None:
+            self.counted = whole(page.total)
+        if page.note and page.note not in self.notes:
+            self.notes.append(page.note)
+        if not page.more:
+            self._end()
+        elif page.next is None:
+            raise self._stopped("says that more audiences follow, but not how to ask for them")
+        else:
+            self._follow(page.next)
+
+    def _take(self, raws: Sequence[object]) -> None:
+        for raw in raws:
+            row = row_of(self._vendor, raw)
+            if row is None:
+                self.dropped += 1
+            elif row.id in self.rows:
+                self.repeated += 1
+            else:
+                self.rows[row.id] = row
+                if row.size is None:
+                    self.unknown_sizes += 1
+                else:
+                    self.sum_of_sizes += row.size
+
+    def _follow(self, request: Request) -> None:
+        if _weight(request) > MAX_CURSOR:
+            raise self._stopped("gave a cursor of more than 64 KiB")
+        identity = _identity(request)
+        if identity in self._asked:
+            raise self._stopped("gave a cursor that it had given before, so its list would never end")
+        if self.pages >= MAX_PAGES:
+            raise self._stopped(f"has more than {MAX_PAGES:,} pages")
+        self._asked.add(identity)
+        self._request = request
+
+    def _end(self) -> None:
+        if self.short:
+            read = len(self.rows) + self.dropped
+            raise self._stopped(f"counts {self.counted:,} audiences but listed only {read:,}", "")
+        self.done = True
+
+    def _stopped(self, what: str, then: str = " The reading ended there.") -> PagingStopped:
+        return PagingStopped(f"{self._source}: the vendor {what}.{then}")
+
+    def _unclear(self, what: str) -> VendorError:
+        return VendorError(
+            "bad_response",
+            f"{self._source}: the vendor's answer is not as documented: {what}. Ask again later.",
+        )
+
+
+def row_of(vendor: Reads, raw: object) -> Row | None:
+    """A vendor's row as an audience, or None where it is broken: no object, or without a usable id."""
+    if not is_object(raw):
+        return None
+    try:
+        id = identifier(vendor.row_id(raw))
+        return None if id is None else vendor.row(raw, id)
+    except Exception:  # noqa: BLE001 (one row that a vendor's code trips over must not lose the others)
+        return None
+
+
+def _weight(request: Request) -> int:
+    body = 0 if request.json is None else len(json.dumps(request.json))
+    return len(request.path) + body + sum(len(k) + len(v) for k, v in request.params.items())
+
+
+def _identity(request: Request) -> int:
+    """What tells one request of a walk from another, small enough to keep ten thousand of."""
+    return hash(
+        (request.method, request.path, tuple(sorted(request.params.items())), json.dumps(request.json))
+    )
