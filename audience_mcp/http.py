@@ -1,0 +1,304 @@
+"""One account's HTTP: what goes out, what comes back, when to try again, and when to leave it alone.
+
+`Api.fetch` is the only way to a vendor. It answers with parsed JSON or raises a `VendorError` whose
+text holds nothing that the vendor wrote.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import ssl
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import anyio
+import httpx
+
+from audience_mcp import __version__
+from audience_mcp.clock import Clock
+from audience_mcp.errors import Kind, PagingStopped, VendorError
+from audience_mcp.replies import asked_wait, parsed, sentence
+from audience_mcp.vendors.base import Account, Request, is_loopback
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 4
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+LONGEST_WAIT_S = 15
+"""The longest pause a vendor may ask for that is waited out; a longer one is refused at once."""
+BACKOFF_S = 1.0
+ALLOWANCE = 6
+"""Retries a source may spend before it must succeed again: a dead vendor soon costs one attempt a call."""
+BODY_CAP = 64 * 1024 * 1024
+ERROR_BODY_CAP = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds to wait for a connection, for the next bytes and for a whole answer; bytes of a body."""
+
+    connect_s: float = 5
+    read_s: float = 15
+    whole_s: float = 60
+    body: int = BODY_CAP
+
+
+class Pool:
+    """The TLS context and the connections of all sources, made when first needed.
+
+    Two clients share one context: loopback hosts are reached directly, others through the proxy that
+    the environment names, if any. Cookies are never kept: they would travel between accounts.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._tls: ssl.SSLContext | None = None
+        self._clients: dict[tuple[bool, str], httpx.AsyncClient] = {}
+
+    def client(self, url: httpx.URL) -> httpx.AsyncClient:
+        """The client to reach `url` with."""
+        direct = is_loopback(url.host)
+        kind = direct, url.scheme
+        if kind not in self._clients:
+            # Plain HTTP is for loopback only; a context (20 ms and more) is not made for it.
+            self._clients[kind] = httpx.AsyncClient(
+                verify=self._context() if url.scheme == "https" else False,
+                trust_env=not direct,
+                follow_redirects=False,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                timeout=httpx.Timeout(self.limits.read_s, connect=self.limits.connect_s),
+                limits=httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=30),
+                headers={
+                    "Accept": "application/json",
+                    "Accept-Encoding": "gzip",
+                    "User-Agent": f"audience-mcp/{__version__}",
+                },
+            )
+        return self._clients[kind]
+
+    def _context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            import truststore  # only where TLS is used
+
+            self._tls = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return self._tls
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            await client.aclose()
+
+
+class _Failed(Exception):
+    """One attempt failed; whether another makes sense is for the caller to say."""
+
+    def __init__(self, error: VendorError, *, again: bool, wait_s: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.again = again
+        self.wait_s = wait_s
+
+
+class Api:
+    """The HTTP of one account: address, keys, pace, retries and errors."""
+
+    def __init__(self, account: Account, pool: Pool, clock: Clock | None = None) -> None:
+        self.account = account
+        self._pool = pool
+        self._clock = clock or Clock()
+        self._base = httpx.URL(account.base_url)
+        self._allowance = ALLOWANCE
+        self._paused_until = -math.inf
+        self._turns = anyio.Lock()
+        self._next_turn = -math.inf
+        rate = account.vendor.requests_per_second(account.values)
+        self._interval = 1 / rate if rate else 0.0
+
+    async def fetch(self, request: Request) -> object:
+        """The JSON that answers `request`, after as many as 4 attempts. Raises VendorError."""
+        url = self._url(request)
+        for attempt in range(1, ATTEMPTS + 1):
+            await self._turn()
+            try:
+                body = await self._attempt(request, url)
+            except _Failed as failed:
+                if failed.wait_s is not None:
+                    self._paused_until = max(self._paused_until, self._clock.now() + failed.wait_s)
+                    if failed.wait_s > LONGEST_WAIT_S:
+                        raise self._paused() from None
+                if not failed.again or attempt == ATTEMPTS or self._allowance < 1:
+                    raise failed.error from None
+                self._allowance -= 1
+                if failed.wait_s is None:
+                    await self._clock.sleep(self._clock.random() * BACKOFF_S * 2 ** (attempt - 1))
+            else:
+                self._allowance = min(ALLOWANCE, self._allowance + 2)
+                return body
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _url(self, request: Request) -> httpx.URL:
+        path = request.path
+        try:
+            url = httpx.URL(path if "://" in path else f"{self._base}/{path.lstrip('/')}")
+        except httpx.InvalidURL:
+            raise PagingStopped(f"{self._who} gave something that is no link for its next page.") from None
+        if (url.scheme, url.host, _port(url)) != (self._base.scheme, self._base.host, _port(self._base)):
+            raise PagingStopped(
+                f"{self._who} gave a link to another host for its next page. It was not followed, so that "
+                "the key stays with the vendor."
+            )
+        return url.copy_merge_params(request.params) if request.params else url
+
+    async def _turn(self) -> None:
+        """Wait for this source's pace and for the pause it asked for."""
+        if self._paused_until - self._clock.now() > LONGEST_WAIT_S:
+            raise self._paused()
+        async with self._turns:
+            if self._interval:
+                await self._sleep_until(self._next_turn)
+            if self._paused_until - self._clock.now() > LONGEST_WAIT_S:
+                raise self._paused()
+            await self._sleep_until(self._paused_until)
+            self._next_turn = self._clock.now() + self._interval
+
+    async def _sleep_until(self, when: float) -> None:
+        if (seconds := when - self._clock.now()) > 0:
+            await self._clock.sleep(seconds)
+
+    def _paused(self) -> VendorError:
+        seconds = math.ceil(self._paused_until - self._clock.now())
+        return VendorError(
+            "rate_limited",
+            f"{self._who} asks to be left alone for another {seconds:,} s. Ask again after that.",
+            retry_after_s=seconds,
+        )
+
+    async def _attempt(self, request: Request, url: httpx.URL) -> object:
+        """One request, one answer. Raises _Failed."""
+        with self._clock.move_on_at(self._clock.now() + self._pool.limits.whole_s):
+            try:
+                async with self._sent(request, url) as response:
+                    status, headers = response.status_code, response.headers
+                    if status == 200:
+                        raw = await self._read(response)
+                    else:
+                        raw = await self._read_error(response)
+            except httpx.TimeoutException as e:
+                what = "let itself be reached" if isinstance(e, httpx.ConnectTimeout) else "answer"
+                raise self._fail("timeout", f"did not {what} in time. Ask again later.", again=True) from e
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as e:
+                raise self._fail("unavailable", "broke off its answer. Ask again later.", again=True) from e
+            except (httpx.TransportError, OSError) as e:
+                raise self._unreachable(e) from e
+            return self._understood(status, headers, raw)
+        raise self._fail("timeout", "did not finish its answer in time. Ask again later.", again=True)
+
+    @asynccontextmanager
+    async def _sent(self, request: Request, url: httpx.URL) -> AsyncIterator[httpx.Response]:
+        headers = dict(self.account.vendor.headers(self.account.values))
+        client = self._pool.client(url)
+        async with client.stream(request.method, url, headers=headers, json=request.json) as response:
+            yield response
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        """The body, unpacked, never more of it than the cap allows.
+
+        Unpacked here because the client's own unpacking makes a whole chunk at once, thousandfold.
+        """
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("identity", "", "gzip", "x-gzip"):
+            raise self._fail("bad_response", "sent its answer in an encoding that was not asked for.")
+        unpack = zlib.decompressobj(31) if "gzip" in encoding else None
+        cap = self._pool.limits.body
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            try:
+                body += unpack.decompress(chunk, cap + 1 - len(body)) if unpack else chunk
+            except zlib.error:
+                raise self._fail("bad_response", "sent an answer that cannot be unpacked.") from None
+            if len(body) > cap:
+                raise _Failed(
+                    PagingStopped(
+                        f"{self._who} sent a page of more than {cap / 1048576:.3g} MiB; the rest was left."
+                    ),
+                    again=False,
+                )
+        if unpack and body and not unpack.eof:
+            raise self._fail("unavailable", "broke off its answer. Ask again later.", again=True)
+        return bytes(body)
+
+    async def _read_error(self, response: httpx.Response) -> bytes:
+        """The start of an error's body, for the hints in it. What cannot be read is not needed."""
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > ERROR_BODY_CAP:
+                    return b""
+            if "gzip" in response.headers.get("content-encoding", ""):
+                return zlib.decompressobj(31).decompress(bytes(body), ERROR_BODY_CAP)
+            return bytes(body)
+        except (httpx.TransportError, zlib.error):
+            return b""
+
+    def _understood(self, status: int, headers: httpx.Headers, raw: bytes) -> object:
+        """The body of a good answer. Raises _Failed."""
+        log.debug("%s: HTTP %d, %d bytes", self.account.source, status, len(raw))
+        body, readable = parsed(raw)
+        amounts_to = self.account.vendor.outcome(status, body)
+        if amounts_to == 200 and readable:
+            return body
+        if amounts_to == 200:
+            page = raw.lstrip()[:1] == b"<"
+            what = (
+                "a web page" if page else "something that is not JSON" if raw.strip() else "an empty answer"
+            )
+            raise self._fail(
+                "bad_response",
+                f"sent {what} instead of data. Check {self._variable('base_url')} and any proxy in between.",
+            )
+        again = amounts_to in RETRIED
+        wait_s = (
+            asked_wait(headers.get("retry-after"), self.account.vendor.wait(body), self._clock.utc())
+            if again
+            else None
+        )
+        kind, text = sentence(amounts_to, self.account)
+        raise self._fail(kind, text, again=again, wait_s=wait_s)
+
+    def _unreachable(self, e: Exception) -> _Failed:
+        cause: BaseException | None = e
+        while cause is not None:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return self._fail(
+                    "unavailable",
+                    "was not asked: this computer does not trust its TLS certificate. Check the network, and "
+                    "that a company proxy's certificate is in the system's trust store.",
+                )
+            cause = cause.__cause__ or cause.__context__
+        return self._fail(
+            "unavailable",
+            f"could not be reached. Check the network, the proxy settings and {self._variable('base_url')}.",
+            again=True,
+        )
+
+    def _fail(self, kind: Kind, text: str, *, again: bool = False, wait_s: float | None = None) -> _Failed:
+        retry_after = None if wait_s is None else math.ceil(wait_s)
+        error = VendorError(kind, f"{self._who} {text}", retry_after_s=retry_after)
+        return _Failed(error, again=again, wait_s=wait_s)
+
+    def _variable(self, role: str) -> str:
+        return self.account.variables[role]
+
+    @property
+    def _who(self) -> str:
+        return f"{self.account.source}: {self.account.vendor.title} ({self._base.host})"
+
+
+def _port(url: httpx.URL) -> int | None:
+    return url.port or {"https": 443, "http": 80}.get(url.scheme)
