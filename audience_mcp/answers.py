@@ -1,0 +1,154 @@
+"""Answers cut to the size that a client takes, without a total ever depending on the cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from audience_mcp.config import Source
+from audience_mcp.dates import rfc3339
+from audience_mcp.models import Audience, AudienceList, AudienceMatch, Problem, SourceReport
+from audience_mcp.reading import Held
+from audience_mcp.rows import compact
+from audience_mcp.text import clean
+
+_Item = TypeVar("_Item", bound="BaseModel | str")
+
+NOTE_CHARS = 600
+"""Characters of one note or message."""
+MORE = "Ask for fewer sources to see them."
+NARROW = "narrow with search, sources, type, status, min_size or created_since, or ask for detail=concise."
+
+
+def dumped(answer: BaseModel) -> dict[str, Any]:
+    """An answer as JSON, nulls left out."""
+    return answer.model_dump(exclude_none=True)
+
+
+def report(source: Source, held: Held) -> SourceReport:
+    """How a source stands, over all that was read of it."""
+    walk = held.walk
+    found = SourceReport(
+        source=source.name,
+        vendor=source.vendor.name,
+        complete=held.complete,
+        size_counts=source.vendor.size_counts,
+        as_of=rfc3339(held.as_of.replace(microsecond=0)) if held.as_of else None,
+    )
+    if walk.begun:  # nothing read is not "no audiences"
+        found.audiences, found.sum_of_sizes, found.unknown_sizes = (
+            len(walk.rows),
+            walk.sum_of_sizes,
+            walk.unknown_sizes,
+        )
+    if held.error is not None:
+        found.error = Problem(
+            kind=held.error.kind,
+            message=clean(held.error.message, NOTE_CHARS),
+            retry_after_s=held.error.retry_after_s,
+        )
+    return found
+
+
+def asked_directly(source: Source, *, complete: bool = True) -> SourceReport:
+    """The report of a source that was asked for one audience alone."""
+    return SourceReport(
+        source=source.name,
+        vendor=source.vendor.name,
+        complete=complete,
+        size_counts=source.vendor.size_counts,
+    )
+
+
+def fit_list(
+    answer: AudienceList,
+    rows: Sequence[Audience],
+    *,
+    following: int,
+    offset: int,
+    chosen: bool,
+    max_chars: int,
+) -> AudienceList:
+    """`answer` with as many of `rows` as fit, and what is left out told.
+
+    following: how many matched from `offset` on. chosen: whether the caller said how many rows it wants,
+    so that getting no more of them is no surprise.
+    """
+    # The longest note about rows left out, and the widest numbers, are counted before any row is.
+    most = offset + following
+    left = _prepare(answer, rows, max_chars, _left_out(following, most), 5 * len(str(most)) + 20)
+    fitting = _fitting(rows, left)
+    answer.audiences = fitting
+    shown = answer.returned = len(fitting)
+    if 0 < shown < following:
+        answer.next_offset = offset + shown
+    if shown < len(rows) or (shown < following and not chosen):
+        answer.notes = [*(answer.notes or []), _left_out(following - shown, offset + shown)]
+    return answer
+
+
+def fit_match(answer: AudienceMatch, rows: Sequence[Audience], max_chars: int) -> AudienceMatch:
+    """`answer` with as many of `rows` as fit, the rest counted in a note."""
+    left = _prepare(answer, rows, max_chars, _more_of_the_name(len(rows)), 20)
+    answer.audiences = _fitting(rows, left)
+    if hidden := len(rows) - len(answer.audiences):
+        answer.notes = [*(answer.notes or []), _more_of_the_name(hidden)]
+    return answer
+
+
+def _left_out(count: int, offset: int) -> str:
+    return f"{count:,} more match and are left out here: ask with offset={offset}, or {NARROW}"
+
+
+def _more_of_the_name(count: int) -> str:
+    return f"{count:,} more share this name and do not fit: use list_audiences with search."
+
+
+def _prepare(
+    answer: AudienceList | AudienceMatch,
+    rows: Sequence[Audience],
+    max_chars: int,
+    spare_note: str,
+    spare: int,
+) -> int:
+    """Cut reports and notes to half the budget, or less where the first row is long; the room for rows."""
+    reports, notes = answer.sources, [clean(note, NOTE_CHARS) for note in answer.notes or []]
+    answer.sources, answer.notes = [], None
+    room = max_chars - spare - len(compact(spare_note)) - _size(answer) - len('"notes":[],')
+    told_room = max(
+        0,
+        min(room // 2, room - (_size(rows[0]) + 1 if rows else 0))
+        - 2 * len(_hidden(10**6, "source reports", MORE)),
+    )
+    kept = _fitting(notes, told_room // 3)
+    if len(kept) < len(notes):
+        kept.append(_hidden(len(notes) - len(kept), "notes", MORE))
+    by_urgency = sorted(reports, key=lambda r: r.error is None)
+    answer.sources = _fitting(by_urgency, told_room - sum(len(compact(note)) + 1 for note in kept))
+    if len(answer.sources) == len(reports):
+        answer.sources = reports
+    else:
+        kept.append(_hidden(len(reports) - len(answer.sources), "source reports", MORE))
+    answer.notes = kept or None
+    return max_chars - spare - len(compact(spare_note)) - len('"notes":[],') - _size(answer)
+
+
+def _hidden(count: int, what: str, then: str) -> str:
+    return f"{count:,} more {what} do not fit. {then}"
+
+
+def _fitting(items: Sequence[_Item], room: int) -> list[_Item]:
+    """The items from the first on whose JSON fits into `room` characters."""
+    kept: list[_Item] = []
+    for item in items:
+        room -= _size(item) + 1
+        if room < 0:
+            break
+        kept.append(item)
+    return kept
+
+
+def _size(item: BaseModel | str) -> int:
+    return len(compact(item if isinstance(item, str) else dumped(item)))

@@ -1,0 +1,287 @@
+"""The two questions, over all sources: how big are the audiences, and which one is this?
+
+The catalog chooses the sources, waits for their readings to its deadline, and answers from what is
+there. `open_catalog` makes one together with the task group in which readings run.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+
+from audience_mcp.answers import fit_list, report
+from audience_mcp.clock import Clock
+from audience_mcp.config import Configuration, required_variables
+from audience_mcp.dates import moment
+from audience_mcp.errors import ToolError
+from audience_mcp.finding import Finder
+from audience_mcp.models import AudienceList, AudienceMatch
+from audience_mcp.paging import Fetch
+from audience_mcp.questions import GetQuestion, ListQuestion
+from audience_mcp.reading import Changes, Connect, Held, SourceReader
+from audience_mcp.rows import concise, full, shown_name
+from audience_mcp.text import clean, fold
+from audience_mcp.vendors.base import Account, Row
+
+Progress = Callable[[float, float | None, str], Awaitable[None]]
+"""Told after every page: pages so far, pages in all where known, and a sentence."""
+
+Found = tuple[SourceReader, Row]
+
+
+class Catalog:
+    """All sources, and the answers over them."""
+
+    def __init__(
+        self, configuration: Configuration, readers: Sequence[SourceReader], changes: Changes, clock: Clock
+    ) -> None:
+        self._configuration = configuration
+        self._settings = configuration.settings
+        self._readers = {reader.name: reader for reader in readers}
+        self._changes = changes
+        self._clock = clock
+
+    async def list_audiences(self, question: ListQuestion, progress: Progress | None = None) -> AudienceList:
+        """Every audience that matches, with totals over all of them. Raises ToolError."""
+        readers = self._scope(question.sources)
+        held = await self.read(readers, self._deadline(), refresh=question.refresh, progress=progress)
+        if not any(h.walk.begun for h in held.values()):
+            raise ToolError(_nothing_read(held))
+        matched = list(_matched(question, held))
+        known = [row.size for _, row in matched if row.size is not None]
+        rows = _sorted(question, matched, self._most_rows(question))[question.offset :]
+        show = full if question.detail == "full" else concise
+        notes = [note for h in held.values() for note in h.notes]
+        short = [reader.name for reader, h in held.items() if not h.complete]
+        if short:
+            notes.insert(
+                0, f"Not complete: {', '.join(short)} not read in full; the totals cover only what was read."
+            )
+        if matched and question.offset >= len(matched):
+            notes.append(
+                f"offset {question.offset:,} is past the last of {len(matched):,} matching audiences."
+            )
+        return fit_list(
+            AudienceList(
+                matched=len(matched),
+                returned=0,
+                sum_of_sizes=sum(known),
+                unknown_sizes=len(matched) - len(known),
+                complete=not short,
+                audiences=[],
+                sources=[report(reader.source, h) for reader, h in held.items()],
+                notes=notes or None,
+            ),
+            [show(reader.name, reader.source.vendor, row) for reader, row in rows],
+            following=max(0, len(matched) - question.offset),
+            offset=question.offset,
+            chosen="limit" in question.model_fields_set,
+            max_chars=self._settings.max_chars,
+        )
+
+    async def get_audience(self, question: GetQuestion, progress: Progress | None = None) -> AudienceMatch:
+        """The audience that a ref, an id or a name means. Raises ToolError."""
+        readers = self._scope([question.source] if question.source else None)
+        return await Finder(self, readers, question, self._deadline(), progress).found()
+
+    @property
+    def max_chars(self) -> int:
+        """Characters an answer may take."""
+        return self._settings.max_chars
+
+    async def read(
+        self, readers: Sequence[SourceReader], deadline: float, *, refresh: bool, progress: Progress | None
+    ) -> dict[SourceReader, Held]:
+        """What there is of each source when its reading has ended, or at the deadline."""
+        readings = {reader: reader.reading(refresh=refresh) for reader in readers}
+        told = 0
+
+        async def tell() -> None:
+            nonlocal told
+            pages = sum(reading.walk.pages for reading in readings.values())
+            if progress and pages > told:
+                told = pages
+                under_way = [
+                    f"{r.name}: page {x.walk.pages}, {x.progress()}"
+                    for r, x in readings.items()
+                    if x.walk.pages
+                ]
+                await progress(pages, _pages_in_all(readings.values()), "; ".join(under_way[:6]))
+
+        for reader, reading in readings.items():
+            reader.attend(reading, 1)
+        try:
+            await self._changes.until(lambda: all(r.ended for r in readings.values()), deadline, tell)
+        finally:
+            for reader, reading in readings.items():
+                reader.attend(reading, -1)
+        return {reader: reader.held(reading) for reader, reading in readings.items()}
+
+    async def until(self, reached: Callable[[], bool], deadline: float) -> bool:
+        """Wait until `reached()` or the deadline."""
+        return await self._changes.until(reached, deadline)
+
+    def reader(self, name: str) -> SourceReader | None:
+        """The source of that name."""
+        return self._readers.get(name)
+
+    def _deadline(self) -> float:
+        """When waiting ends: before the call's own deadline, so that composing fits in."""
+        seconds = self._settings.deadline_s
+        return self._clock.now() + seconds - min(0.5, seconds / 10)
+
+    def _most_rows(self, question: ListQuestion) -> int:
+        """How many rows, from the first on, could be shown: no row is shorter than 30 characters."""
+        return question.offset + min(question.limit, self._settings.max_chars // 30)
+
+    def _scope(self, names: Sequence[str] | None) -> list[SourceReader]:
+        """The sources a call is about. Raises ToolError, naming what exists."""
+        if not self._readers:
+            lines = [f"{v.title}: {' and '.join(required_variables(v))}" for v in self._configuration.vendors]
+            raise ToolError(
+                "No vendor is configured yet. Ask the user to set the variables of at least one in the "
+                f"configuration of this MCP server, and to restart it. {'; '.join(lines)}."
+            )
+        if not names:
+            return list(self._readers.values())
+        chosen: dict[str, SourceReader] = {}
+        for given in names:
+            name = given.strip().lower()
+            found = [r for r in self._readers.values() if name in (r.name, r.source.vendor.name)]
+            exact = [r for r in found if r.name == name and r.name != r.source.vendor.name]
+            for reader in exact or found:
+                chosen[reader.name] = reader
+            if not found:
+                raise ToolError(self._no_such_source(given))
+        return list(chosen.values())
+
+    def _no_such_source(self, given: str) -> str:
+        there = f"Configured: {', '.join(self._readers)}."
+        for vendor in self._configuration.vendors:
+            if vendor.name == given.strip().lower():
+                needs = " and ".join(required_variables(vendor))
+                return f"{vendor.title} is not configured: set {needs} and restart this MCP server. {there}"
+        return f"There is no source '{clean(given, 60)}'. {there}"
+
+
+def _pages_in_all(readings: Any) -> float | None:
+    """How many pages there will be, where every vendor under way counts its audiences."""
+    total = 0
+    for reading in readings:
+        walk = reading.walk
+        if reading.ended:
+            total += walk.pages
+        elif walk.counted is None or not walk.pages:
+            return None
+        else:
+            per_page = max(1.0, (len(walk.rows) + walk.dropped + walk.repeated) / walk.pages)
+            total += max(walk.pages + 1, math.ceil(walk.counted / per_page))
+    return total
+
+
+def _nothing_read(held: dict[SourceReader, Held]) -> str:
+    errors = [h.error for h in held.values() if h.error]
+    if len(errors) == 1:
+        return errors[0].message
+    told = "\n".join(f"- {clean(e.message, 600)}" for e in errors[:12])
+    more = f"\n- and {len(errors) - 12} more" if len(errors) > 12 else ""
+    return f"No source could be read, so nothing is known of any audience:\n{told}{more}"
+
+
+def _matched(question: ListQuestion, held: dict[SourceReader, Held]) -> Iterator[Found]:
+    words = fold(clean(question.search, 500)).split() if question.search else []
+    low, high = question.min_size, question.max_size
+    sized = low is not None or high is not None
+    for reader, h in held.items():
+        for row in h.walk.rows.values():
+            if question.type and row.type != question.type:
+                continue
+            if question.status and row.status != question.status:
+                continue
+            if sized and (
+                row.size is None or row.size < (low or 0) or (high is not None and row.size > high)
+            ):
+                continue
+            if words:
+                text = fold(f"{shown_name(row)}\n{row.id}\n{clean(row.description)}")
+                if not all(word in text for word in words):
+                    continue
+            if question.created_since and not _since(row.created, question.created_since):
+                continue
+            if question.updated_since and not _since(row.updated, question.updated_since):
+                continue
+            yield reader, row
+
+
+def _since(value: object, since: Any) -> bool:
+    when = moment(value)
+    return when is not None and when >= since
+
+
+def _sorted(question: ListQuestion, matched: list[Found], most: int) -> list[Found]:
+    """The first `most` in the order asked for: unknown values last, ties by ref."""
+    worst = math.inf
+
+    def by_size(row: Row) -> Any:
+        return worst if row.size is None else -row.size
+
+    def by_smallest(row: Row) -> Any:
+        return worst if row.size is None else row.size
+
+    def by_name(row: Row) -> Any:
+        return fold(shown_name(row))
+
+    def by_created(row: Row) -> Any:
+        when = moment(row.created)
+        return worst if when is None else -when.timestamp()
+
+    def by_updated(row: Row) -> Any:
+        when = moment(row.updated)
+        return worst if when is None else -when.timestamp()
+
+    order = {
+        "size": by_size,
+        "smallest": by_smallest,
+        "name": by_name,
+        "newest": by_created,
+        "updated": by_updated,
+    }[question.sort]
+    prefix = {reader: f"{reader.name}:" for reader, _ in matched}
+    return heapq.nsmallest(most, matched, key=lambda f: (order(f[1]), prefix[f[0]], f[1].id))
+
+
+@asynccontextmanager
+async def open_catalog(
+    configuration: Configuration, *, clock: Clock | None = None, connect: Connect | None = None
+) -> AsyncIterator[Catalog]:
+    """A catalog whose readings run until this is left; connections are made at the first question."""
+    clock = clock or Clock()
+    way = connect or _over_http(clock)
+    async with anyio.create_task_group() as tasks:
+        changes = Changes(clock)
+        readers = [
+            SourceReader(source, way, tasks, changes, clock, configuration.settings.cache_s)
+            for source in configuration.sources
+        ]
+        try:
+            yield Catalog(configuration, readers, changes, clock)
+        finally:
+            tasks.cancel_scope.cancel()
+
+
+def _over_http(clock: Clock) -> Connect:
+    pool: Any = None
+
+    def connect(account: Account) -> Fetch:
+        nonlocal pool
+        from audience_mcp.http import Api, Pool  # httpx is loaded when a vendor is first asked, not at start
+
+        pool = pool or Pool()
+        return Api(account, pool, clock).fetch
+
+    return connect
