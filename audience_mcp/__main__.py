@@ -1,0 +1,26 @@
+"""Starts the server as lightly as can be; anything else goes to the command line."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+
+def main() -> None:
+    """The `audience-mcp` command."""
+    arguments = sys.argv[1:]
+    if arguments in ([], ["--sandbox"]):
+        # Nothing made while importing is ever garbage: looking for it costs start-up and exit time.
+        gc.disable()
+        from audience_mcp.stdio import serve
+
+        gc.freeze()
+        gc.enable()
+        sys.exit(serve(sandbox=bool(arguments)))
+    from audience_mcp.cli import run
+
+    sys.exit(run(arguments))
+
+
+if __name__ == "__main__":
+    main()
