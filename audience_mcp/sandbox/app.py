@@ -56,7 +56,10 @@ async def serve(sandbox: Sandbox | None = None) -> AsyncGenerator[str, None]:
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    # Named as TCP: only then does asyncio send small writes at once, and not after the 40 ms in which
+    # the other side may hold back its acknowledgement.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
         # Not `serve()`: it takes over SIGINT and SIGTERM, and its loop and shutdown each sleep for 0.1 s
         # and more. The sockets are served by the event loop as soon as `startup()` has returned.
         await server.startup(sockets=[listening])
