@@ -9,8 +9,8 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -27,6 +27,11 @@ from audience_mcp.reading import Changes, Connect, Held, SourceReader
 from audience_mcp.rows import concise, full, shown_name
 from audience_mcp.text import clean, fold
 from audience_mcp.vendors.base import Account, Row
+
+if TYPE_CHECKING:
+    from audience_mcp.http import Pool
+
+CLOSE_WITHIN_S = 0.5
 
 Progress = Callable[[float, float | None, str], Awaitable[None]]
 """Told after every page: pages so far, pages in all where known, and a sentence."""
@@ -261,11 +266,11 @@ async def open_catalog(
 ) -> AsyncIterator[Catalog]:
     """A catalog whose readings run until this is left; connections are made at the first question."""
     clock = clock or Clock()
-    way = connect or _over_http(clock)
-    async with anyio.create_task_group() as tasks:
+    over_http = _OverHttp(clock)
+    async with aclosing(over_http), anyio.create_task_group() as tasks:
         changes = Changes(clock)
         readers = [
-            SourceReader(source, way, tasks, changes, clock, configuration.settings.cache_s)
+            SourceReader(source, connect or over_http, tasks, changes, clock, configuration.settings.cache_s)
             for source in configuration.sources
         ]
         try:
@@ -274,14 +279,21 @@ async def open_catalog(
             tasks.cancel_scope.cancel()
 
 
-def _over_http(clock: Clock) -> Connect:
-    pool: Any = None
+class _OverHttp:
+    """The ways to vendors, over one pool of connections; both are made when first needed."""
 
-    def connect(account: Account) -> Fetch:
-        nonlocal pool
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pool: Pool | None = None
+
+    def __call__(self, account: Account) -> Fetch:
         from audience_mcp.http import Api, Pool  # httpx is loaded when a vendor is first asked, not at start
 
-        pool = pool or Pool()
-        return Api(account, pool, clock).fetch
+        self._pool = self._pool or Pool()
+        return Api(account, self._pool, self._clock).fetch
 
-    return connect
+    async def aclose(self) -> None:
+        """Close every connection; one that will not say good-bye is left to the operating system."""
+        if self._pool is not None:
+            with anyio.move_on_after(CLOSE_WITHIN_S, shield=True):
+                await self._pool.aclose()

@@ -67,7 +67,7 @@ class Finder:
                 return None
         elif not reader.source.vendor.id_shape.fullmatch(id):
             return None
-        return self._listed(await self._read([reader]), {id}, "ref")
+        return self._listed(await self._read([reader]), id, "ref")
 
     async def _by_id(self) -> AudienceMatch | None:
         """Where the text looks like an id: from a fresh reading, or by asking for that one audience."""
@@ -87,14 +87,15 @@ class Finder:
         await self._catalog.until(lambda: all(x.ended for x in look_ups.values()), self._deadline)
         if any(x.row for x in look_ups.values()):
             return await self._directly(look_ups, "id", at_hand)
-        return self._listed(at_hand, {self._text}, "id")
+        return self._listed(at_hand, self._text, "id")
 
     async def _in_lists(self) -> AudienceMatch:
-        """By id once more (an id may not look like one), then by name, in everything there is."""
+        """By ref and id once more (an id may not look like one), then by name, in everything there is."""
         held = await self._read(self._readers)
-        by_id = self._listed(held, {self._text}, "id")
-        if by_id:
-            return by_id
+        source, _, id = self._text.partition(":")
+        of_source = {r: h for r, h in held.items() if r.name == source}
+        if exact := self._listed(of_source, id, "ref") or self._listed(held, self._text, "id"):
+            return exact
         name = fold(clean(self._text))
         rows = [
             (r, row) for r, h in held.items() for row in h.walk.rows.values() if fold(shown_name(row)) == name
@@ -110,10 +111,10 @@ class Finder:
         )
 
     def _listed(
-        self, held: Mapping[SourceReader, Held], ids: set[str], by: Literal["ref", "id"]
+        self, held: Mapping[SourceReader, Held], id: str, by: Literal["ref", "id"]
     ) -> AudienceMatch | None:
-        rows = [(r, h.walk.rows[id]) for r, h in held.items() for id in ids if id in h.walk.rows]
-        return self._match(by, rows, {r: held[r] for r, _ in rows} if by == "ref" else held) if rows else None
+        rows = [(r, h.walk.rows[id]) for r, h in held.items() if id in h.walk.rows]
+        return self._match(by, rows, held) if rows else None
 
     async def _directly(
         self,
@@ -164,6 +165,10 @@ class Finder:
         complete = all(r.complete for r in reports)
         if not complete:
             notes.insert(0, "Not every source was read in full, so others may match too.")
+        if by == "id" and any(reader.source.vendor.id_is_name for reader, _ in rows):
+            notes.append(
+                "Matched as an id; other audiences may have it as their name: list_audiences with search finds those."
+            )
         answer = AudienceMatch(
             matched_by=by, complete=complete, audiences=[], sources=reports, notes=notes or None
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
@@ -16,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from audience_mcp.dates import moment
 from audience_mcp.errors import ToolError
-from audience_mcp.text import clean
+from audience_mcp.text import WHOLE_MAX, clean
 from audience_mcp.vendors.base import AudienceType, Status
 
 Sort = Literal["size", "smallest", "name", "newest", "updated"]
@@ -24,9 +25,21 @@ MAX_SEARCH = 500
 
 
 def _number(value: object) -> object:
-    if isinstance(value, bool):
+    if isinstance(value, str):
+        value = value.strip().replace(",", "")
+        value = int(value) if re.fullmatch(r"[+-]?\d{1,20}", value, re.ASCII) else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError("must be a whole number")
-    return value.strip().replace(",", "") if isinstance(value, str) else value
+    if value > WHOLE_MAX:
+        raise ValueError(f"must be at most {WHOLE_MAX:,}")
+    return value
+
+
+def _text(value: object) -> object:
+    """Text; an id that a client sent as the number it looks like is text too."""
+    return str(value) if type(value) is int and abs(value) <= WHOLE_MAX else value
 
 
 def _word(value: object) -> object:
@@ -38,7 +51,7 @@ def _names(value: object) -> object:
         if value.strip().startswith("["):
             try:
                 return json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 pass
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
@@ -51,7 +64,7 @@ def _date(value: object) -> object:
     return when
 
 
-Count = Annotated[int, BeforeValidator(_number), Field(ge=0)]
+Count = Annotated[int, Field(ge=0), BeforeValidator(_number)]
 Date = Annotated[datetime, BeforeValidator(_date), WithJsonSchema({"type": "string"})]
 
 
@@ -66,7 +79,7 @@ class ListQuestion(_Question):
         default=None,
         description="Source or vendor names; a vendor name means all its accounts. Default: all.",
     )
-    search: str | None = Field(
+    search: Annotated[str, BeforeValidator(_text)] | None = Field(
         default=None,
         max_length=MAX_SEARCH,
         description="Words that must all occur in name, id or description; case and accents are ignored.",
@@ -99,7 +112,9 @@ class ListQuestion(_Question):
 class GetQuestion(_Question):
     """What get_audience may be asked."""
 
-    audience: str = Field(min_length=1, description="A ref (source:id), a vendor's id, or a name.")
+    audience: Annotated[str, BeforeValidator(_text)] = Field(
+        min_length=1, description="A ref (source:id), a vendor's id, or a name."
+    )
     source: str | None = Field(default=None, description="Look only here: a source or vendor name.")
     refresh: bool = Field(
         default=False, description="Ask the vendors again even if a recent reading is at hand."
@@ -111,7 +126,8 @@ QuestionT = TypeVar("QuestionT", ListQuestion, GetQuestion)
 
 def asked(kind: type[QuestionT], arguments: Mapping[str, Any] | None) -> QuestionT:
     """The arguments of a call as a question. Raises ToolError, naming each fault and what is allowed."""
-    given = {name: value for name, value in (arguments or {}).items() if value is not None}
+    known = kind.model_fields
+    given = {name: v for name, v in (arguments or {}).items() if v is not None or name not in known}
     try:
         question = kind.model_validate(given)
     except ValidationError as e:

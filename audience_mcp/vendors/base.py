@@ -114,6 +114,8 @@ class Vendor:
     """What an id looks like, in full; only such text is ever put into a request."""
     size_unknown: ClassVar[str] = "the vendor gives no usable count"
     """The size note of an audience that has no size and no note of its own."""
+    id_is_name: ClassVar[bool] = False
+    """Whether ids are words that people choose, so that other audiences may be called the same."""
     one_lacks_size: ClassVar[bool] = False
     """Whether the answer to `one` has no size, so that it must be taken from the list."""
     unreadable_advice: ClassVar[Mapping[Kind, str]] = {}

@@ -53,6 +53,7 @@ class Batch(Vendor):
         Setting("max_rps", ("BATCH_MAX_RPS",), "Requests a second to a project", default="1"),
     )
     size_counts = "identifiers (custom user ids) in the audience, reachable or not"
+    id_is_name = True
     id_shape = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
     unreadable_advice: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}, and that {project} is a project that this key may read: "

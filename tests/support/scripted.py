@@ -1,0 +1,133 @@
+"""A vendor whose answers a test writes down, page by page, and a catalog over it that needs no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+
+from audience_mcp.catalog import Catalog, open_catalog
+from audience_mcp.config import Configuration, Settings, Source
+from audience_mcp.errors import VendorError
+from audience_mcp.paging import Fetch
+from audience_mcp.text import whole
+from audience_mcp.vendors.base import (
+    Account,
+    Page,
+    Request,
+    Row,
+    Setting,
+    Values,
+    Vendor,
+    a_cursor,
+    an_array,
+    an_object,
+)
+from tests.support.clock import FakeClock
+
+
+class Acme(Vendor):
+    """Pages of `{"rows": [...], "next": cursor, "count": n}`; one row by its id."""
+
+    name = "acme"
+    title = "Acme"
+    settings = (Setting("base_url", ("ACME_BASE_URL",), "Base URL", default="https://acme.example"),)
+    size_counts = "people"
+    id_shape = re.compile(r"a[0-9]+")
+
+    def first(self, values: Values) -> Request:
+        return Request("list")
+
+    def page(self, body: object, request: Request) -> Page:
+        body = an_object(body)
+        cursor = a_cursor(body, "next")
+        following = Request("list", {"after": cursor}) if cursor else None
+        return Page(an_array(body, "rows"), bool(cursor), following, body.get("count"))
+
+    def row(self, raw: Mapping[str, object], id: str) -> Row:
+        return Row(id, str(raw.get("name") or id), whole(raw.get("size")), created=raw.get("created"))
+
+
+class Direct(Acme):
+    """The same, with a way to ask for one audience, whose answer lacks its size."""
+
+    name = "direct"
+    title = "Direct"
+    one_lacks_size = True
+
+    def one(self, id: str, values: Values) -> Request | None:
+        return Request(f"one/{id}")
+
+    def one_rows(self, body: object) -> list[object]:
+        return [body]
+
+
+class Script:
+    """What a source answers. A page may be a body, a VendorError, or an Event to wait for before the body.
+
+    pages: by cursor ("" is the first). ones: by id. asked: every request that came, as a cursor or an id.
+    """
+
+    def __init__(self, pages: Mapping[str, Any] | None = None, ones: Mapping[str, Any] | None = None) -> None:
+        self.pages = dict(pages or {})
+        self.ones = dict(ones or {})
+        self.asked: list[str] = []
+
+    async def fetch(self, request: Request) -> object:
+        if request.path == "list":
+            key = request.params.get("after", "")
+            answers = self.pages
+        else:
+            key = request.path.removeprefix("one/")
+            answers = self.ones
+        self.asked.append(key)
+        return await _played(answers, key)
+
+
+async def _played(answers: dict[str, Any], key: str) -> object:
+    if key not in answers:
+        raise VendorError("not_found", "no such thing")
+    answer = answers[key]
+    if isinstance(answer, list):
+        answer = answer.pop(0) if len(answer) > 1 else answer[0]
+    if isinstance(answer, tuple):
+        event, answer = answer
+        await event.wait()
+    if isinstance(answer, Exception):
+        raise answer
+    await anyio.lowlevel.checkpoint()
+    return answer
+
+
+def rows(*sizes: int | None, start: int = 1) -> list[dict[str, Any]]:
+    """Rows a1, a2, … of these sizes."""
+    return [
+        {"id": f"a{n}", "name": f"Audience {n}", **({} if size is None else {"size": size})}
+        for n, size in enumerate(sizes, start)
+    ]
+
+
+@asynccontextmanager
+async def catalog_of(
+    clock: FakeClock, scripts: Mapping[str, Script], *, kind: Callable[[], Vendor] = Acme, **settings: Any
+) -> AsyncIterator[Catalog]:
+    """A catalog with one source a script."""
+    vendor = kind()
+    sources = tuple(
+        Source(n, vendor, Account(n, vendor, {"base_url": "https://acme.example"}, {})) for n in scripts
+    )
+
+    def connect(account: Account) -> Fetch:
+        return scripts[account.source].fetch
+
+    configured = Configuration(Settings(**settings), sources, (vendor,))
+    async with open_catalog(configured, clock=clock, connect=connect) as catalog:
+        yield catalog
+
+
+async def settled() -> None:
+    """Let every task run until it waits for something that is not there yet."""
+    await anyio.wait_all_tasks_blocked()

@@ -1,0 +1,62 @@
+"""The whole way from a question to the sandbox and back, over real HTTP on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from mcp import Client
+
+from audience_mcp import logs
+from audience_mcp.catalog import open_catalog
+from audience_mcp.clock import Clock
+from audience_mcp.config import configuration
+from audience_mcp.sandbox import Answer, Asked, Sandbox
+from audience_mcp.sandbox.app import serve
+from audience_mcp.server import build
+from audience_mcp.vendors import vendors
+
+
+class Recording(Sandbox):
+    """A sandbox that remembers what it was asked."""
+
+    def __init__(self, data: Mapping[str, Sequence[object]] | None = None) -> None:
+        super().__init__(data)
+        self.asked: list[Asked] = []
+
+    def answer(self, asked: Asked) -> Answer:
+        self.asked.append(asked)
+        return super().answer(asked)
+
+
+@dataclass
+class Connected:
+    """A client of the real server, and the sandbox that it reads."""
+
+    client: Client
+    sandbox: Recording
+
+
+@asynccontextmanager
+async def connected(
+    data: Mapping[str, Sequence[object]] | None = None,
+    *,
+    clock: Clock | None = None,
+    mode: str = "auto",
+    environment: Mapping[str, str | None] | None = None,
+) -> AsyncIterator[Connected]:
+    """A client connected in memory to the server, which reads a sandbox with `data`.
+
+    environment: variables to add, or to take away where None.
+    """
+    sandbox = Recording(data)
+    async with serve(sandbox) as origin:
+        merged = {**sandbox.environment(origin), **(environment or {})}
+        configured = configuration({k: v for k, v in merged.items() if v is not None}, vendors().values())
+        secrets = logs.Redactor(
+            s for source in configured.sources if source.account for s in source.account.secrets
+        )
+        server = build(configured, lambda: open_catalog(configured, clock=clock), secrets)
+        async with Client(server, mode=mode) as client:
+            yield Connected(client, sandbox)

@@ -1,0 +1,186 @@
+"""The get question: by ref, id and name, directly where the vendor can, and honest about a miss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from audience_mcp.errors import ToolError, VendorError
+from audience_mcp.questions import GetQuestion
+from audience_mcp.sandbox.data import SMALLEST_UNLISTED
+from tests.support.clock import FakeClock
+from tests.support.scripted import Acme, Direct, Script, catalog_of, rows
+from tests.support.served import Connected, connected
+
+pytestmark = pytest.mark.anyio
+
+
+async def got(there: Connected, **arguments: Any) -> dict[str, Any]:
+    result = await there.client.call_tool("get_audience", arguments)
+    assert not result.is_error, result.content
+    assert isinstance(result.structured_content, dict)
+    return result.structured_content
+
+
+async def missed(there: Connected, **arguments: Any) -> str:
+    result = await there.client.call_tool("get_audience", arguments)
+    assert result.is_error
+    assert result.structured_content is None
+    return result.content[0].text
+
+
+@pytest.mark.parametrize(
+    ("ref", "paths"),
+    [
+        ("batch:VIP", ["/batch/2.11/audiences/view"]),
+        ("whop:{whop}", ["/whop/api/v1/audiences"]),
+        ("smallest:{smallest}", ["/smallest/atoms/v1/audience/{smallest}", "/smallest/atoms/v1/audience"]),
+        ("commbox:31112", ["/commbox/audiences"]),
+    ],
+)
+async def test_a_ref_asks_only_for_that_audience_where_the_vendor_can(ref: str, paths: list[str]) -> None:
+    async with connected() as there:
+        names = {
+            "whop": next(r["id"] for r in there.sandbox.rows["whop"] if r["name"] == "VIP"),
+            "smallest": next(r["_id"] for r in there.sandbox.rows["smallest"] if r["name"] == "VIP"),
+        }
+        answer = await got(there, audience=ref.format(**names))
+        assert answer["matched_by"] == "ref"
+        assert [row["ref"] for row in answer["audiences"]] == [ref.format(**names)]
+        assert answer["audiences"][0]["name"] == "VIP"
+        assert answer["audiences"][0]["size"] > 0
+        assert answer["complete"] is True
+        assert [asked.path for asked in there.sandbox.asked] == [path.format(**names) for path in paths]
+        (report,) = answer["sources"]
+        short = {"source", "vendor", "size_counts", "complete"}
+        assert set(report) == (short if not ref.startswith("commbox") else {*short, *set(report)})
+
+
+async def test_an_id_is_found_without_reading_every_list() -> None:
+    async with connected() as there:
+        id = there.sandbox.rows["whop"][249]["id"]
+        answer = await got(there, audience=id)
+        assert answer["matched_by"] == "id"
+        assert [row["id"] for row in answer["audiences"]] == [id]
+        assert len([asked for asked in there.sandbox.asked if "view" not in asked.path]) == 1
+
+
+async def test_an_id_that_is_a_word_tells_that_others_may_have_it_as_their_name() -> None:
+    async with connected() as there:
+        answer = await got(there, audience="VIP")
+        assert (answer["matched_by"], [row["ref"] for row in answer["audiences"]]) == ("id", ["batch:VIP"])
+        assert "list_audiences" in answer["notes"][0]
+
+
+async def test_a_name_is_found_whatever_its_case_and_accents_at_every_source_that_has_it() -> None:
+    data = {
+        "commbox": [{"id": "1", "name": "Café Élite", "user_count": 5, "type": "Static"}],
+        "whop": [],
+        "batch": [
+            {"name": "cafe_elite", "display_name": "CAFE ELITE", "nb_ids": 9, "indexing_state": "APPLIED"}
+        ],
+        "smallest": [],
+    }
+    async with connected(data) as there:
+        answer = await got(there, audience="cafe élite")
+        assert answer["matched_by"] == "name"
+        assert [row["ref"] for row in answer["audiences"]] == ["batch:cafe_elite", "commbox:1"]
+        only = await got(there, audience="cafe élite", source="commbox")
+        assert [row["ref"] for row in only["audiences"]] == ["commbox:1"]
+
+
+async def test_an_audience_that_the_list_lacks_is_found_by_id_with_its_size_unknown() -> None:
+    async with connected() as there:
+        id = str(SMALLEST_UNLISTED["_id"])
+        for asked in (id, f"smallest:{id}"):
+            (row,) = (await got(there, audience=asked))["audiences"]
+            assert row["id"] == id
+            assert "size" not in row
+            assert "list" in row["size_note"]
+
+
+async def test_a_miss_says_what_was_read_and_what_is_near() -> None:
+    async with connected() as there:
+        text = await missed(there, audience="Newslettr subscribers")
+        for source, rows_ in there.sandbox.rows.items():
+            assert f"{source} ({len(rows_)} audiences)" in text
+        assert '"Newsletter subscribers" (commbox:31152)' in text
+
+
+async def test_a_miss_says_what_could_not_be_read() -> None:
+    async with connected(environment={"WHOP_API_KEY": "wrong"}) as there:
+        text = await missed(there, audience="no such audience")
+        assert "WHOP_API_KEY" in text
+        assert "whop (" not in text.split("Not read in full")[0].split("Read in full")[1]
+
+
+async def test_a_match_beside_an_unread_source_is_not_complete() -> None:
+    async with connected(environment={"WHOP_API_KEY": "wrong"}) as there:
+        answer = await got(there, audience="Newsletter subscribers")
+        assert answer["complete"] is False
+        assert answer["audiences"][0]["ref"] == "commbox:31152"
+        assert [s["error"]["kind"] for s in answer["sources"] if "error" in s] == ["unauthorized"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "   ", ":", "batch:", "nosource:31112", "\u0000", "x" * 100_000, "..", "batch:../x"]
+)
+async def test_text_that_means_nothing_is_a_miss_and_shapes_no_request(text: str) -> None:
+    async with connected() as there:
+        said = await missed(there, audience=text)
+        assert len(said) < 9_000
+        assert {asked.path for asked in there.sandbox.asked} <= {
+            "/commbox/audiences",
+            "/batch/2.11/audiences/list",
+            "/batch/2.11/audiences/view",
+            "/smallest/atoms/v1/audience",
+            "/whop/api/v1/audiences",
+        }
+        assert all(asked.query.get("name", ["x"])[0].isalnum() for asked in there.sandbox.asked)
+
+
+async def test_a_ref_that_a_list_gave_is_accepted_even_if_its_id_is_of_no_known_shape() -> None:
+    odd = [{"id": "EU 7/a", "name": "Odd", "user_count": 3, "type": "Static"}]
+    async with connected({"commbox": odd}) as there:
+        answer = await got(there, audience="commbox:EU 7/a")
+        assert [row["name"] for row in answer["audiences"]] == ["Odd"]
+
+
+async def test_where_a_look_up_fails_the_list_answers() -> None:
+    script = Script({"": {"rows": rows(7)}}, {"a1": VendorError("bad_response", "what?")})
+    async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
+        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+    assert (answer.matched_by, answer.audiences[0].size, answer.complete) == ("ref", 7, True)
+
+
+async def test_a_size_that_only_the_list_has_is_unknown_where_the_list_cannot_be_read() -> None:
+    script = Script({"": VendorError("unavailable", "direct is down.")}, {"a1": {"id": "a1", "name": "One"}})
+    async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
+        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+    assert (answer.audiences[0].size, answer.complete) == (None, False)
+    assert answer.audiences[0].size_note
+    assert answer.sources[0].error is not None
+    assert answer.sources[0].error.message == "direct is down."
+
+
+async def test_audiences_that_share_a_name_and_do_not_fit_are_counted() -> None:
+    same = [{"id": f"a{n}", "name": "Twin", "size": n} for n in range(500)]
+    script = Script({"": {"rows": same}})
+    async with catalog_of(FakeClock(), {"acme": script}, max_chars=4000) as catalog:
+        answer = await catalog.get_audience(GetQuestion(audience="twin"))
+    shown = len(answer.audiences)
+    assert 0 < shown < 500
+    assert answer.audiences[0].size == 499
+    assert answer.notes == [
+        f"{500 - shown} more share this name and do not fit: use list_audiences with search."
+    ]
+
+
+async def test_an_answer_in_time_does_not_wait_for_what_cannot_hold_the_id() -> None:
+    script = Script({"": {"rows": rows(7)}})
+    async with catalog_of(FakeClock(), {"acme": script}, kind=Acme) as catalog:
+        answer = await catalog.get_audience(GetQuestion(audience="a1"))
+        assert answer.matched_by == "id"
+        with pytest.raises(ToolError, match="Nearest names"):
+            await catalog.get_audience(GetQuestion(audience="Audiense 1"))

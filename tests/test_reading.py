@@ -1,0 +1,340 @@
+"""Readings: shared, kept, resumed, and honest about how far they got."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from audience_mcp.catalog import Catalog
+from audience_mcp.errors import ToolError, VendorError
+from audience_mcp.models import AudienceList
+from audience_mcp.questions import GetQuestion, ListQuestion
+from audience_mcp.reading import RESUME_WITHIN_S, UNATTENDED_S
+from tests.support.clock import FakeClock
+from tests.support.scripted import Acme, Direct, Script, catalog_of, rows, settled
+
+pytestmark = pytest.mark.anyio
+
+DOWN = VendorError("unavailable", "acme cannot answer just now.")
+
+
+def two_pages(**second: Any) -> Script:
+    return Script(
+        {
+            "": {"rows": rows(10, 20), "next": "c1", "count": 4},
+            "c1": {"rows": rows(30, 40, start=3), "next": None, **second},
+        }
+    )
+
+
+async def ask(catalog: Catalog, **arguments: Any) -> AudienceList:
+    return await catalog.list_audiences(ListQuestion(**arguments))
+
+
+async def test_fifty_calls_at_once_make_one_walk() -> None:
+    script = two_pages()
+    answers: list[AudienceList] = []
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+
+        async def call() -> None:
+            answers.append(await ask(catalog))
+
+        async with anyio.create_task_group() as calls:
+            for _ in range(50):
+                calls.start_soon(call)
+    assert script.asked == ["", "c1"]
+    assert [(a.matched, a.sum_of_sizes, a.complete) for a in answers] == [(4, 100, True)] * 50
+
+
+async def test_a_reading_serves_later_calls_until_its_time_is_over() -> None:
+    script, clock = two_pages(), FakeClock()
+    async with catalog_of(clock, {"acme": script}, cache_s=300) as catalog:
+        await ask(catalog)
+        clock.advance(299)
+        await ask(catalog)
+        assert len(script.asked) == 2
+        clock.advance(1)
+        await ask(catalog)
+        assert len(script.asked) == 4
+
+
+async def test_with_no_cache_every_call_reads_anew() -> None:
+    script = two_pages()
+    async with catalog_of(FakeClock(), {"acme": script}, cache_s=0) as catalog:
+        await ask(catalog)
+        await ask(catalog)
+    assert len(script.asked) == 4
+
+
+async def test_refresh_reads_again_and_joins_a_reading_under_way() -> None:
+    script, clock = two_pages(), FakeClock()
+    async with catalog_of(clock, {"acme": script}) as catalog:
+        await ask(catalog)
+        async with anyio.create_task_group() as calls:
+            for _ in range(3):
+                calls.start_soon(lambda: ask(catalog, refresh=True))
+        assert script.asked == ["", "c1", "", "c1"]
+
+
+async def test_a_call_at_its_deadline_tells_how_far_it_got_and_the_next_one_goes_on() -> None:
+    gate = anyio.Event()
+    script, clock = two_pages(), FakeClock()
+    script.pages["c1"] = (gate, script.pages["c1"])
+    async with catalog_of(clock, {"acme": script}, deadline_s=45) as catalog:
+        first: list[AudienceList] = []
+
+        async def call() -> None:
+            first.append(await ask(catalog))
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(call)
+            await settled()
+            assert not first
+            clock.advance(45)
+        (answer,) = first
+        assert (answer.matched, answer.sum_of_sizes, answer.complete) == (2, 30, False)
+        error = answer.sources[0].error
+        assert error is not None
+        assert error.kind == "timeout"
+        assert "2 of 4 audiences read" in error.message
+        assert "Ask again" in error.message
+        assert error.retry_after_s
+        gate.set()
+        second = await ask(catalog)
+        assert (second.matched, second.sum_of_sizes, second.complete) == (4, 100, True)
+    assert script.asked == ["", "c1"]
+
+
+async def test_a_reading_that_ended_behind_an_answer_serves_the_next_call_whatever_its_age() -> None:
+    gate = anyio.Event()
+    script, clock = two_pages(), FakeClock()
+    script.pages["c1"] = (gate, script.pages["c1"])
+    async with catalog_of(clock, {"acme": script}, deadline_s=45, cache_s=60) as catalog:
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(lambda: ask(catalog))
+            await settled()
+            clock.advance(45)
+        gate.set()
+        await settled()
+        clock.advance(10_000)
+        assert (await ask(catalog)).complete
+        clock.advance(59)
+        assert (await ask(catalog)).complete
+        assert script.asked == ["", "c1"]
+        clock.advance(1)
+        await ask(catalog)
+        assert script.asked == ["", "c1", "", "c1"]
+
+
+async def test_the_refresh_that_was_answered_too_early_is_continued_and_not_begun_anew() -> None:
+    gate = anyio.Event()
+    script, clock = two_pages(), FakeClock()
+    script.pages["c1"] = (gate, script.pages["c1"])
+    async with catalog_of(clock, {"acme": script}, deadline_s=45) as catalog:
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(lambda: ask(catalog, refresh=True))
+            await settled()
+            clock.advance(45)
+        gate.set()
+        await settled()
+        assert (await ask(catalog, refresh=True)).complete
+        assert script.asked == ["", "c1"]
+        await ask(catalog, refresh=True)
+        assert script.asked == ["", "c1", "", "c1"]
+
+
+async def test_a_cancelled_call_stops_waiting_and_its_reading_goes_on() -> None:
+    gate = anyio.Event()
+    script = two_pages()
+    script.pages["c1"] = (gate, script.pages["c1"])
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(lambda: ask(catalog))
+            await settled()
+            calls.cancel_scope.cancel()
+        gate.set()
+        await settled()
+        assert (await ask(catalog)).complete
+    assert script.asked == ["", "c1"]
+
+
+async def test_after_a_passing_fault_the_next_call_goes_on_at_the_failed_page() -> None:
+    script = two_pages()
+    script.pages["c1"] = [DOWN, script.pages["c1"]]
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        first = await ask(catalog)
+        assert (first.matched, first.complete) == (2, False)
+        assert first.sources[0].error is not None
+        assert first.sources[0].error.kind == "unavailable"
+        second = await ask(catalog)
+        assert (second.matched, second.sum_of_sizes, second.complete) == (4, 100, True)
+    assert script.asked == ["", "c1", "c1"]
+
+
+async def test_a_refused_cursor_begins_the_reading_anew_within_the_same_call() -> None:
+    script = two_pages()
+    script.pages["c1"] = [DOWN, VendorError("invalid_request", "what cursor?"), script.pages["c1"]]
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        await ask(catalog)
+        answer = await ask(catalog)
+        assert (answer.matched, answer.sum_of_sizes, answer.complete) == (4, 100, True)
+    assert script.asked == ["", "c1", "c1", "", "c1"]
+
+
+async def test_a_reading_that_broke_off_long_ago_is_begun_anew() -> None:
+    script, clock = two_pages(), FakeClock()
+    script.pages["c1"] = [DOWN, script.pages["c1"]]
+    async with catalog_of(clock, {"acme": script}) as catalog:
+        await ask(catalog)
+        clock.advance(RESUME_WITHIN_S)
+        assert (await ask(catalog)).complete
+    assert script.asked == ["", "c1", "", "c1"]
+
+
+async def test_refresh_does_not_go_on_with_old_pages() -> None:
+    script = two_pages()
+    script.pages["c1"] = [DOWN, script.pages["c1"]]
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        await ask(catalog)
+        assert (await ask(catalog, refresh=True)).complete
+    assert script.asked == ["", "c1", "", "c1"]
+
+
+async def test_a_reading_stopped_by_a_guard_is_kept_like_any_other() -> None:
+    script, clock = two_pages(next="c1"), FakeClock()
+    async with catalog_of(clock, {"acme": script}, cache_s=300) as catalog:
+        first = await ask(catalog)
+        again = await ask(catalog)
+        assert (first.complete, again.complete, again.matched) == (False, False, 4)
+        assert again.sources[0].error is not None
+        assert again.sources[0].error.kind == "bad_response"
+        assert len(script.asked) == 2
+        clock.advance(300)
+        await ask(catalog)
+        assert len(script.asked) == 4
+
+
+async def test_the_last_complete_reading_answers_where_a_newer_one_fails() -> None:
+    script, clock = two_pages(), FakeClock()
+    async with catalog_of(clock, {"acme": script}, cache_s=60) as catalog:
+        before = await ask(catalog)
+        clock.advance(600)
+        script.pages[""] = DOWN
+        after = await ask(catalog)
+    assert (after.matched, after.sum_of_sizes, after.complete) == (4, 100, True)
+    assert after.sources[0].as_of == before.sources[0].as_of
+    assert after.notes is not None
+    assert "last complete reading" in after.notes[0]
+    assert DOWN.message in after.notes[0]
+
+
+async def test_the_last_complete_reading_answers_while_a_newer_one_is_under_way() -> None:
+    gate = anyio.Event()
+    script, clock = two_pages(), FakeClock()
+    answers: list[AudienceList] = []
+    async with catalog_of(clock, {"acme": script}, cache_s=0) as catalog:
+        await ask(catalog)
+        script.pages["c1"] = (gate, script.pages["c1"])
+
+        async def call() -> None:
+            answers.append(await ask(catalog))
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(call)
+            await settled()
+            clock.advance(45)
+    (answer,) = answers
+    assert (answer.matched, answer.complete) == (4, True)
+    assert answer.notes is not None
+    assert "the reading goes on" in answer.notes[0]
+
+
+async def test_a_reading_that_nobody_waits_for_any_more_pauses_and_is_gone_on_with() -> None:
+    clock = FakeClock()
+    gates = [anyio.Event(), anyio.Event()]
+    script = Script(
+        {
+            "": {"rows": rows(1), "next": "c1"},
+            "c1": (gates[0], {"rows": rows(2, start=2), "next": "c2"}),
+            "c2": (gates[1], {"rows": rows(3, start=3)}),
+        }
+    )
+    async with catalog_of(clock, {"acme": script}) as catalog:
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(lambda: ask(catalog))
+            await settled()
+            clock.advance(45)
+        clock.advance(UNATTENDED_S + 1)
+        gates[0].set()
+        await settled()
+        assert script.asked == ["", "c1"]
+        gates[1].set()
+        answer = await ask(catalog)
+        assert (answer.sum_of_sizes, answer.complete) == (6, True)
+    assert script.asked == ["", "c1", "c2"]
+
+
+async def test_a_vendor_whose_code_fails_costs_neither_the_server_nor_the_other_sources() -> None:
+    class Picky(Acme):
+        def page(self, body: object, request: Any) -> Any:
+            if body == "boom":
+                raise ZeroDivisionError
+            return super().page(body, request)
+
+    scripts = {"acme": Script({"": "boom"}), "other": Script({"": {"rows": rows(5)}})}
+    async with catalog_of(FakeClock(), scripts, kind=Picky) as catalog:
+        answer = await ask(catalog)
+        assert (answer.matched, answer.sum_of_sizes, answer.complete) == (1, 5, False)
+        assert [s.error.kind if s.error else None for s in answer.sources] == ["bad_response", None]
+
+
+async def test_sources_are_read_side_by_side() -> None:
+    gates = {name: anyio.Event() for name in ("one", "two")}
+    scripts = {name: Script({"": (gate, {"rows": rows(1)})}) for name, gate in gates.items()}
+    async with catalog_of(FakeClock(), scripts) as catalog, anyio.create_task_group() as calls:
+        calls.start_soon(lambda: ask(catalog))
+        await settled()
+        assert [script.asked for script in scripts.values()] == [[""], [""]]
+        for gate in gates.values():
+            gate.set()
+
+
+async def test_the_same_audience_asked_for_many_times_at_once_costs_one_request() -> None:
+    gate = anyio.Event()
+    script = Script({"": {"rows": rows(7)}}, {"a1": (gate, {"id": "a1", "name": "One"})})
+    sizes: list[int | None] = []
+    async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
+
+        async def call() -> None:
+            answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+            sizes.append(answer.audiences[0].size)
+
+        async with anyio.create_task_group() as calls:
+            for _ in range(20):
+                calls.start_soon(call)
+            await settled()
+            gate.set()
+    assert sizes == [7] * 20
+    assert sorted(script.asked) == ["", "a1"]
+
+
+async def test_nothing_read_at_all_is_a_tool_error_that_says_why() -> None:
+    script = Script({"": VendorError("unauthorized", "acme refused the key. Check ACME_KEY.")})
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        with pytest.raises(ToolError, match="Check ACME_KEY"):
+            await ask(catalog)
+
+
+async def test_progress_is_told_page_by_page_and_never_goes_back() -> None:
+    told: list[tuple[float, float | None, str]] = []
+
+    async def progress(done: float, total: float | None, message: str) -> None:
+        told.append((done, total, message))
+
+    async with catalog_of(FakeClock(), {"acme": two_pages()}) as catalog:
+        await catalog.list_audiences(ListQuestion(), progress)
+    assert [done for done, _, _ in told] == [1, 2]
+    assert [total for _, total, _ in told] == [2, 2]
+    assert "acme: page 2, 4 of 4 audiences read" in told[-1][2]
