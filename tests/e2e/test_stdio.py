@@ -1,0 +1,195 @@
+"""The installed program over real stdio."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+
+from audience_mcp.sandbox import Sandbox
+from tests.support.process import environment, program
+
+pytestmark = pytest.mark.anyio
+
+SANDBOX = StdioServerParameters(
+    command=sys.executable, args=["-m", "audience_mcp", "--sandbox"], env=environment()
+)
+
+
+def sizes() -> dict[str, list[int | None]]:
+    """What the contract's table says of every audience in the sandbox, reckoned here anew."""
+    rows = Sandbox().rows
+
+    def whop(row: Any) -> int | None:
+        if row.get("audience_type") == "lookalike" or row.get("source_type") == "engagement":
+            return None
+        waiting = row["status"] in ("pending", "processing", "syncing")
+        return None if waiting and row["total_rows"] == 0 else int(row["total_rows"])
+
+    return {
+        "commbox": [r.get("user_count") if r["type"] == "Static" else None for r in rows["commbox"]],
+        "batch": [r["nb_ids"] for r in rows["batch"]],
+        "smallest": [int(r["memberCount"]) for r in rows["smallest"]],
+        "whop": [whop(r) for r in rows["whop"]],
+    }
+
+
+@pytest.mark.parametrize(("mode", "version"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])
+async def test_a_client_of_either_era_gets_exact_totals_of_all_vendors_in_one_call(
+    mode: str, version: str
+) -> None:
+    async with Client(SANDBOX, mode=mode) as client:
+        assert client.protocol_version == version
+        result = await client.call_tool("list_audiences", {})
+    answer = result.structured_content
+    assert isinstance(answer, dict)
+    every = [size for of_vendor in sizes().values() for size in of_vendor]
+    assert answer["complete"] is True
+    assert answer["matched"] == len(every)
+    assert answer["sum_of_sizes"] == sum(size for size in every if size is not None)
+    assert answer["unknown_sizes"] == every.count(None)
+    for report in answer["sources"]:
+        of_vendor = sizes()[report["source"]]
+        known = [size for size in of_vendor if size is not None]
+        assert (report["audiences"], report["sum_of_sizes"]) == (len(of_vendor), sum(known))
+        assert report["unknown_sizes"] == len(of_vendor) - len(known)
+
+
+async def test_the_same_audience_is_found_by_ref_by_id_and_by_name_at_every_vendor() -> None:
+    rows = Sandbox().rows
+    keys = {"commbox": "id", "batch": "name", "smallest": "_id", "whop": "id"}
+    names = {"batch": "display_name"}
+    async with Client(SANDBOX) as client:
+        for vendor, key in keys.items():
+            of_vendor: list[dict[str, Any]] = rows[vendor]  # type: ignore[assignment]
+            called = [str(row.get(names.get(vendor, "name"))) for row in of_vendor]
+            # One whose name is no other's, nor looks like an id.
+            row = next(
+                r
+                for r, name in zip(of_vendor, called, strict=True)
+                if called.count(name) == 1 and " " in name
+            )
+            found = []
+            for audience in (f"{vendor}:{row[key]}", row[key], row[names.get(vendor, "name")]):
+                result = await client.call_tool("get_audience", {"audience": audience, "source": vendor})
+                assert not result.is_error, result.content
+                (only,) = result.structured_content["audiences"]
+                found.append((result.structured_content["matched_by"], only))
+            assert [by for by, _ in found] == ["ref", "id", "name"]
+            assert found[0][1] == found[1][1] == found[2][1]
+            assert found[0][1]["ref"] == f"{vendor}:{row[key]}"
+
+
+async def test_it_starts_with_nothing_configured_and_says_which_variables_to_set() -> None:
+    async with program() as server:
+        info = await server.initialize()
+        assert "no source is configured" in info["instructions"]
+        tools = (await server.ask("tools/list"))["result"]["tools"]
+        assert [tool["name"] for tool in tools] == ["list_audiences", "get_audience"]
+        result = (await server.ask("tools/call", name="list_audiences", arguments={}))["result"]
+        assert result["isError"] is True
+        for variable in (
+            "COMMBOX_API_KEY",
+            "BATCH_REST_API_KEY",
+            "BATCH_PROJECT_KEY",
+            "SMALLEST_API_KEY",
+            "WHOP_API_KEY",
+            "WHOP_ACCOUNT_ID",
+        ):
+            assert variable in result["content"][0]["text"]
+        assert await server.end() == 0
+
+
+async def test_without_a_network_the_answer_says_so_and_is_no_empty_list() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        async with program(
+            COMMBOX_API_KEY="key", COMMBOX_BASE_URL=url, AUDIENCE_MCP_DEADLINE_S="1"
+        ) as server:
+            await server.initialize()
+            result = (await server.ask("tools/call", name="list_audiences", arguments={}))["result"]
+            assert result["isError"] is True
+            text = result["content"][0]["text"]
+            assert "could not be reached" in text or "the reading goes on" in text
+            assert await server.end() == 0
+
+
+async def test_a_ping_is_answered_and_a_call_can_be_cancelled_while_a_vendor_is_silent() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never says a word
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with program(COMMBOX_API_KEY="key", COMMBOX_BASE_URL=url) as server:
+            await server.initialize()
+            call = await server.request("tools/call", name="list_audiences", arguments={})
+            assert (await server.ask("ping"))["result"] == {}
+            await server.send(method="notifications/cancelled", params={"requestId": call})
+            assert (await server.ask("ping"))["result"] == {}
+            before = time.monotonic()
+            assert await server.end() == 0
+            assert time.monotonic() - before < 2  # promised: the process ends within 2 s of stdin closing
+            assert call not in [json.loads(line).get("id") for line in server.lines]
+
+
+async def test_stdin_closing_during_a_call_ends_the_process_with_exit_code_0() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        async with program(COMMBOX_API_KEY="key", COMMBOX_BASE_URL=url) as server:
+            await server.initialize()
+            await server.request("tools/call", name="list_audiences", arguments={})
+            await server.ask("ping")
+            with anyio.fail_after(2):
+                assert await server.end() == 0
+
+
+async def test_stdout_holds_nothing_but_protocol() -> None:
+    async with program("--sandbox", AUDIENCE_MCP_LOG_LEVEL="DEBUG") as server:
+        await server.initialize()
+        await server.ask("tools/call", name="list_audiences", arguments={"limit": 0})
+        assert await server.end() == 0
+        assert all(json.loads(line)["jsonrpc"] == "2.0" for line in server.lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUDIENCE_MCP_DEADLINE_S", "0"),
+        ("AUDIENCE_MCP_MAX_CHARS", "many"),
+        ("AUDIENCE_MCP_LOG_LEVEL", "LOUD"),
+    ],
+)
+async def test_a_setting_that_cannot_be_used_is_refused_at_start_by_name(name: str, value: str) -> None:
+    done = await anyio.run_process(
+        [sys.executable, "-m", "audience_mcp"],
+        env=environment(**{name: value}),
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 2
+    assert name in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+    assert done.stdout == b""
+
+
+async def test_the_console_script_is_the_same_program() -> None:
+    script = Path(sys.executable).with_name("audience-mcp")
+    async with Client(
+        StdioServerParameters(command=str(script), args=["--sandbox"], env=environment())
+    ) as client:
+        assert len((await client.list_tools()).tools) == 2
+
+
+async def test_the_demo_answers_every_question() -> None:
+    done = await anyio.run_process([sys.executable, "-m", "audience_mcp", "demo"], env=environment())
+    said = done.stdout.decode()
+    assert "Which are my five biggest audiences?" in said
+    assert 'list_audiences({"limit": 5})' in said
+    assert f"{max(s for of in sizes().values() for s in of if s):,}" in said
+    assert "8 of 8 questions answered, one call each." in said
