@@ -1,0 +1,71 @@
+"""The README's examples, as a reader would use them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+from audience_mcp.config import configuration
+from audience_mcp.vendors import vendors
+from tests.support.process import environment
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROGRAM = "/absolute/path/to/audience-mcp"
+ENTRIES = [
+    entry
+    for block in map(json.loads, re.findall(r"```json\n(.*?)```", README, re.S))
+    for entry in (block.get("mcpServers") or block.get("servers")).values()
+]
+pytestmark = pytest.mark.anyio
+
+
+def test_the_first_two_commands_are_the_demo_and_the_tests_and_ci_runs_them_from_here() -> None:
+    demo, tests, *_ = re.findall(r"```sh\n(.*?)```", README, re.S)
+    assert demo.strip().endswith("audience-mcp demo")
+    assert tests.strip().endswith("pytest -q")
+    for command in (demo, tests):
+        assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -q ")
+    gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "readme_command 0" in gate
+    assert "readme_command 1" in gate
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_host_configuration_sets_up_the_vendors_whose_keys_it_holds(entry: dict[str, Any]) -> None:
+    assert entry["command"] == PROGRAM
+    filled = {name: re.sub(r"\$\{.*\}|…", "x", value) for name, value in entry["env"].items()}
+    configured = configuration(filled, vendors().values())
+    assert configured.sources
+    assert all(source.problem is None for source in configured.sources)
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+async def test_a_host_configuration_starts_a_server_that_lists_its_tools(entry: dict[str, Any]) -> None:
+    program = str(Path(sys.executable).with_name("audience-mcp"))
+    variables = {name: re.sub(r"…", "x", value) for name, value in entry["env"].items()}
+    server = StdioServerParameters(command=program, args=entry["args"], env=environment(**variables))
+    async with Client(server) as client:
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["list_audiences", "get_audience"]
+
+
+def test_the_claude_code_command_names_real_variables_and_puts_the_name_first() -> None:
+    (line,) = re.findall(r"```sh\n(claude .*?)\n```", README)
+    words = shlex.split(line)
+    assert words[:4] == ["claude", "mcp", "add", "audiences"]
+    variables = dict(word.split("=", 1) for word in words[4 : words.index("--")] if "=" in word)
+    assert words[words.index("--") + 1 :] == [PROGRAM]
+    (source,) = configuration(variables, vendors().values()).sources
+    assert (source.name, source.problem) == ("whop", None)
+
+
+def test_the_readme_is_understood_in_three_sentences() -> None:
+    first = README.split("-->")[1].split("## ")[0].strip()
+    assert len(re.findall(r"[.?](?:\s|$)", re.sub(r'".*?"|Smallest\.ai', "", first))) == 3
