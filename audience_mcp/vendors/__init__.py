@@ -54,6 +54,10 @@ def _fault(vendor: object, taken: Mapping[str, Vendor]) -> str | None:
         return "its name is not lower-case letters and digits"
     if vendor.name in taken:
         return f"the name {vendor.name} is taken"
+    if not isinstance(vendor.id_shape, re.Pattern):
+        return "its id_shape is not a compiled pattern"
     if not any(s.role == "base_url" and s.default for s in vendor.settings):
         return "no setting has the role base_url and a default"
+    if not any(s.required for s in vendor.settings):
+        return "no setting is required, so no source of it could ever be made"
     return None

@@ -234,7 +234,12 @@ def a_cursor(body: Mapping[str, object], key: str) -> str | None:
 
 def picked(raw: Mapping[str, object], *keys: str) -> dict[str, object]:
     """Those of `keys` that `raw` gives a value for."""
-    return {key: raw[key] for key in keys if raw.get(key) is not None}
+    found = {}
+    for key in keys:
+        value = raw.get(key)
+        if value is not None:
+            found[key] = value
+    return found
 
 
 def text_of(raw: Mapping[str, object], key: str) -> str | None:

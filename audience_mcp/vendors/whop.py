@@ -38,16 +38,9 @@ STATUSES: Mapping[object, Status] = {
 }
 COUNTS = ("matched_rows", "processed_rows", "progress_percent")
 FURTHER = (
-    "error_message",
-    "platform_audience_ids",
-    "audience_type",
-    "source_type",
-    "auto_refresh",
-    "last_refreshed_at",
-    "source_audience_id",
-    "lookalike_ratio",
-    "match_rates",
-)
+    "error_message", "platform_audience_ids", "audience_type", "source_type", "auto_refresh",
+    "last_refreshed_at", "source_audience_id", "lookalike_ratio", "lookalike_starting_ratio", "match_rates",
+)  # fmt: skip
 _TRY_AGAIN = re.compile(r"\bin (\d{1,9}) seconds?\b", re.ASCII)
 
 
@@ -114,8 +107,10 @@ class Whop(Vendor):
             row.type = "dynamic"
         elif kind != "custom" or source != "csv_upload":
             row.type = "unknown"
-        if row.size == 0 and (row.status in ("processing", "unknown") or row.type == "unknown"):
+        if row.size == 0 and row.status == "processing":
             row.size, row.size_note = None, "not counted yet: Whop is still processing it"
+        elif row.size == 0 and "unknown" in (row.status, row.type):
+            row.size, row.size_note = None, "Whop gives 0, which may mean that it does not count these"
         return row
 
     def one(self, id: str, values: Values) -> Request | None:

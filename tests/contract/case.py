@@ -1,0 +1,66 @@
+"""What the suite must be told of one vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from audience_mcp.sandbox import Asked
+from audience_mcp.vendors.base import Vendor
+
+Raw = Mapping[str, object]
+"""A row as the vendor sends it."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a user must be shown of a row, as read from the contract's table and not from the adapter."""
+
+    name: str
+    size: int | None
+    type: str = "static"
+    status: str = "ready"
+
+
+@dataclass(frozen=True)
+class Served:
+    """A vendor served on loopback: the variables that point at it, and every request it gets."""
+
+    environment: Mapping[str, str]
+    asked: Sequence[Asked]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One vendor as the suite sees it. Another package's vendor needs one of these and nothing else.
+
+    serve: serves these rows as the vendor would, whatever they are, and checks the key.
+    rows: lifelike rows, of several pages where the vendor has pages. sample: a plain one of them, ready,
+    static and of known size. facts: what a row must be shown as.
+    id, name, size, dates: the keys of the row. new_id: a good id for any number. unknown_id: a good id
+    that no row has.
+    largest_page: the parameter for it and its value; None where the vendor has no pages.
+    """
+
+    vendor: Vendor
+    serve: Callable[[Sequence[object]], AbstractAsyncContextManager[Served]]
+    rows: Sequence[Raw]
+    sample: Raw
+    facts: Callable[[Raw], Facts]
+    id: str
+    name: str
+    size: str
+    dates: tuple[str, ...]
+    new_id: Callable[[int], str]
+    unknown_id: str
+    largest_page: tuple[str, str] | None = None
+
+    def some(self, number: int) -> list[Raw]:
+        """So many rows like the sample, each with its own id and size."""
+        return [{**self.sample, self.id: self.new_id(n), self.size: 1000 + n} for n in range(number)]
+
+    def pages(self, rows: int) -> int:
+        """How many requests it takes to read so many rows."""
+        size = int(self.largest_page[1]) if self.largest_page else max(1, rows)
+        return max(1, -(-rows // size))

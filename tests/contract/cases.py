@@ -1,0 +1,122 @@
+"""This package's vendors as cases: the sandbox serves them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from audience_mcp.sandbox.app import serve
+from audience_mcp.sandbox.data import made_up
+from audience_mcp.vendors import vendors
+from tests.contract.case import Case, Facts, Served
+from tests.support.served import Recording
+
+
+def in_the_sandbox(vendor: str) -> Callable[[Sequence[object]], AbstractAsyncContextManager[Served]]:
+    """Serves rows in the vendor's part of the sandbox, and gives the variables of that vendor alone."""
+
+    @asynccontextmanager
+    async def serving(rows: Sequence[object]) -> AsyncIterator[Served]:
+        sandbox = Recording({vendor: rows})
+        async with serve(sandbox) as origin:
+            prefix = f"{vendor.upper()}_"
+            variables = sandbox.environment(origin).items()
+            yield Served({k: v for k, v in variables if k.startswith(prefix)}, sandbox.asked)
+
+    return serving
+
+
+def commbox_facts(raw: Any) -> Facts:
+    dynamic = raw["type"] == "Dynamic"
+    size = None if dynamic else raw["user_count"]
+    return Facts(raw["name"] or raw["id"], size, "dynamic" if dynamic else "static")
+
+
+def batch_facts(raw: Any) -> Facts:
+    status = "processing" if raw["indexing_state"] == "IN_PROGRESS" else "ready"
+    return Facts(raw.get("display_name") or raw["name"], raw["nb_ids"], status=status)
+
+
+def smallest_facts(raw: Any) -> Facts:
+    return Facts(raw["name"], raw["memberCount"])
+
+
+def whop_facts(raw: Any) -> Facts:
+    not_yet = raw["status"] in ("pending", "processing", "syncing")
+    not_applicable = raw["audience_type"] == "lookalike" or raw["source_type"] == "engagement"
+    unknown = not_applicable or (not_yet and raw["total_rows"] == 0)
+    dynamic = raw["source_type"] in ("engagement", "people_filter") or raw["auto_refresh"]
+    return Facts(
+        raw["name"],
+        None if unknown else raw["total_rows"],
+        "lookalike" if raw["audience_type"] == "lookalike" else "dynamic" if dynamic else "static",
+        "processing" if not_yet else raw["status"],
+    )
+
+
+def _cases() -> dict[str, Case]:
+    known, rows = vendors(), made_up()
+
+    def sample(vendor: str, **like: object) -> dict[str, object]:
+        return next(row for row in rows[vendor] if like.items() <= row.items())
+
+    return {
+        "commbox": Case(
+            vendor=known["commbox"],
+            serve=in_the_sandbox("commbox"),
+            rows=rows["commbox"],
+            sample=sample("commbox", name="VIP"),
+            facts=commbox_facts,
+            id="id",
+            name="name",
+            size="user_count",
+            dates=("created_time",),
+            new_id=lambda n: str(70_000 + n),
+            unknown_id="99999",
+        ),
+        "batch": Case(
+            vendor=known["batch"],
+            serve=in_the_sandbox("batch"),
+            rows=rows["batch"],
+            sample=sample("batch", display_name="Newsletter"),
+            facts=batch_facts,
+            id="name",
+            name="display_name",
+            size="nb_ids",
+            dates=("created", "updated"),
+            new_id=lambda n: f"segment_{n}",
+            unknown_id="no_such_segment",
+            largest_page=("limit", "100"),
+        ),
+        "smallest": Case(
+            vendor=known["smallest"],
+            serve=in_the_sandbox("smallest"),
+            rows=rows["smallest"],
+            sample=sample("smallest", name="VIP"),
+            facts=smallest_facts,
+            id="_id",
+            name="name",
+            size="memberCount",
+            dates=("createdAt", "updatedAt"),
+            new_id=lambda n: f"{n:024x}",
+            unknown_id="f" * 24,
+        ),
+        "whop": Case(
+            vendor=known["whop"],
+            serve=in_the_sandbox("whop"),
+            rows=rows["whop"],
+            sample=sample("whop", name="VIP"),
+            facts=whop_facts,
+            id="id",
+            name="name",
+            size="total_rows",
+            dates=("created_at", "updated_at"),
+            new_id=lambda n: f"adaud_made{n}",
+            unknown_id="adaud_nobody",
+            largest_page=("first", "100"),
+        ),
+    }
+
+
+CASES = _cases()

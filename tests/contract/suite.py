@@ -1,0 +1,397 @@
+"""What is promised of every vendor, over real HTTP, from the environment to the answer.
+
+A vendor of another package is run through it by a class of its own:
+
+    class TestMine(VendorContract):
+        @pytest.fixture
+        def case(self):
+            return Case(...)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+
+from audience_mcp.answers import dumped
+from audience_mcp.catalog import Catalog, open_catalog
+from audience_mcp.config import configuration
+from audience_mcp.errors import ToolError
+from audience_mcp.models import Audience, AudienceList
+from audience_mcp.questions import GetQuestion, ListQuestion
+from audience_mcp.rows import compact
+from tests.contract.case import Case, Facts, Raw, Served
+
+WRONG = "wrong-on-purpose"
+NO_OBJECT = {"null": None, "number": 7, "text": "audience", "list": [], "true": True}
+NO_ID = {
+    "null": None,
+    "empty": "",
+    "blank": "  ",
+    "true": True,
+    "fraction": 1.5,
+    "object": {"$oid": "6"},
+    "list": ["1"],
+    "two lines": "a\nb",
+    "too long": "7" * 256,
+    "invisible": "a\u200bb",
+    "half a character": "a\ud83c",
+}
+NO_SIZE = {
+    "null": None,
+    "true": True,
+    "negative": -1,
+    "fraction": 12.5,
+    "infinite": float("inf"),
+    "not a number": float("nan"),
+    "too large": 2**53 + 1,
+    "words": "many",
+    "empty": "",
+    "list": [5],
+    "object": {"count": 5},
+}
+A_SIZE = {"zero": 0, "integral float": 41.0, "digits": "41", "largest": 2**53}
+NO_NAME = {
+    "null": None,
+    "empty": "",
+    "blank": " \t",
+    "number": 12,
+    "invisible": "\u2066\ufeff",
+    "list": ["a"],
+}
+NO_DATE = {"words": "soon", "true": True, "list": [], "no such day": "2026-02-30", "null": None, "zero": 0}
+ODD = [
+    None,
+    True,
+    -7,
+    10**400,
+    float("inf"),
+    "",
+    "\ud83c",
+    "\u202etxt",
+    "x" * 100_000,
+    [],
+    [[[[[[1]]]]]],
+    {"a": {}},
+]
+
+
+@asynccontextmanager
+async def asking(case: Case, served: Served, **variables: str) -> AsyncIterator[Catalog]:
+    """A catalog of the served vendor, with an answer large enough for every row."""
+    environment = {**served.environment, "AUDIENCE_MCP_MAX_CHARS": "1000000", **variables}
+    async with open_catalog(configuration(environment, [case.vendor])) as catalog:
+        yield catalog
+
+
+async def listed(case: Case, rows: Sequence[object]) -> AudienceList:
+    """Everything there is of these rows, in full."""
+    async with case.serve(rows) as served, asking(case, served) as catalog:
+        answer = await catalog.list_audiences(ListQuestion(detail="full", limit=10_000))
+    json.loads(compact(dumped(answer)).encode())  # what is not JSON, or not UTF-8, never reaches a client
+    assert answer.returned == answer.matched
+    return answer
+
+
+def facts(audience: Audience) -> Facts:
+    return Facts(audience.name, audience.size, str(audience.type), str(audience.status))
+
+
+def with_letters_only(name: str) -> str:
+    """A name without what may be cleaned away from it."""
+    return "".join(c for c in name if c.isalnum())
+
+
+def kinds(case: Case) -> list[Raw]:
+    """One row of each kind that a reader can tell apart, of those whose name no other row has."""
+    names = [case.facts(row).name.casefold() for row in case.rows]
+    found: dict[object, Raw] = {}
+    for row in case.rows:
+        fact = case.facts(row)
+        if names.count(fact.name.casefold()) == 1:
+            kind = fact.type, fact.status, fact.size is None, fact.name == row[case.id], fact.name.isascii()
+            found.setdefault(kind, row)
+    return list(found.values())
+
+
+def told(answer: AudienceList, what: str) -> bool:
+    return any(what in note for note in answer.notes or [])
+
+
+@pytest.mark.anyio
+class VendorContract:
+    """Every test here holds for every vendor; `case` says which."""
+
+    async def test_every_page_is_asked_for_once_with_the_largest_page_size(self, case: Case) -> None:
+        async with case.serve(case.rows) as served, asking(case, served) as catalog:
+            answer = await catalog.list_audiences(ListQuestion(limit=0))
+        assert answer.complete
+        assert len(served.asked) == case.pages(len(case.rows))
+        if case.largest_page:
+            name, value = case.largest_page
+            assert [asked.query[name] for asked in served.asked] == [[value]] * len(served.asked)
+        assert len({json.dumps(asked.query) for asked in served.asked}) == len(served.asked)
+
+    async def test_requests_hold_no_empty_parameter_and_no_body(self, case: Case) -> None:
+        async with case.serve(case.rows) as served, asking(case, served) as catalog:
+            await catalog.list_audiences(ListQuestion(limit=0))
+            await catalog.get_audience(GetQuestion(audience=f"{case.vendor.name}:{case.sample[case.id]}"))
+        for asked in served.asked:
+            assert all(value and value != "None" for values in asked.query.values() for value in values)
+            if asked.method == "GET":
+                assert asked.body == b""
+                assert asked.headers.keys().isdisjoint({"content-type", "content-length"})
+
+    async def test_totals_are_exact(self, case: Case) -> None:
+        answer = await listed(case, case.rows)
+        sizes = [case.facts(row).size for row in case.rows]
+        assert answer.complete
+        assert answer.matched == len(case.rows)
+        assert answer.sum_of_sizes == sum(size for size in sizes if size is not None)
+        assert answer.unknown_sizes == sizes.count(None)
+        (report,) = answer.sources
+        assert (report.source, report.vendor, report.complete) == (case.vendor.name, case.vendor.name, True)
+        assert (report.audiences, report.sum_of_sizes, report.unknown_sizes) == (
+            answer.matched,
+            answer.sum_of_sizes,
+            answer.unknown_sizes,
+        )
+        assert report.error is None
+        assert report.as_of
+
+    async def test_every_row_is_shown_once_as_the_contract_says(self, case: Case) -> None:
+        answer = await listed(case, case.rows)
+        expected = {row[case.id]: case.facts(row) for row in case.rows}
+        assert len(expected) == len(case.rows)
+        assert [a.ref for a in answer.audiences] == [f"{case.vendor.name}:{a.id}" for a in answer.audiences]
+        assert sorted(a.id or "" for a in answer.audiences) == sorted(str(id) for id in expected)
+        for audience in answer.audiences:
+            fact, seen = expected[audience.id], facts(audience)
+            assert with_letters_only(seen.name) == with_letters_only(fact.name)
+            if fact.name.isprintable() and "\ufe0f" not in fact.name:  # a selector that is not seen
+                assert seen.name == fact.name
+            assert (seen.size, seen.type, seen.status) == (fact.size, fact.type, fact.status)
+            assert audience.size is not None or audience.size_note
+
+    async def test_dates_are_shown_in_utc(self, case: Case) -> None:
+        answer = await listed(case, case.rows)
+        assert all(a.created_at and a.created_at.endswith("Z") for a in answer.audiences)
+        if len(case.dates) > 1:
+            assert all(
+                a.updated_at and a.updated_at >= a.created_at for a in answer.audiences if a.created_at
+            )
+
+    async def test_one_audience_is_the_row_of_the_list_by_ref_by_id_and_by_name(self, case: Case) -> None:
+        rows = {a.id: a for a in (await listed(case, case.rows)).audiences}
+        chosen = kinds(case)
+        assert chosen
+        async with case.serve(case.rows) as served:
+            for raw in chosen:
+                row = rows[str(raw[case.id])]
+                for way, text in {"ref": row.ref, "id": row.id, "name": row.name}.items():
+                    async with asking(case, served) as catalog:  # nothing read before
+                        match = await catalog.get_audience(GetQuestion(audience=text))
+                    assert match.audiences == [row], way
+                    assert match.complete
+                    assert match.matched_by == way or row.name == row.id
+
+    async def test_one_audience_is_the_same_after_the_list_was_read(self, case: Case) -> None:
+        rows = {a.id: a for a in (await listed(case, case.rows)).audiences}
+        async with case.serve(case.rows) as served, asking(case, served) as catalog:
+            await catalog.list_audiences(ListQuestion(limit=0))
+            for raw in kinds(case):
+                row = rows[str(raw[case.id])]
+                for text in (row.ref, row.id, row.name):
+                    match = await catalog.get_audience(GetQuestion(audience=text))
+                    assert match.audiences == [row]
+
+    async def test_a_name_is_found_in_any_case_and_without_its_accents(self, case: Case) -> None:
+        row = {**case.sample, case.name: "Été à Zürich", case.id: case.new_id(1)}
+        async with case.serve([*case.some(1), row]) as served, asking(case, served) as catalog:
+            match = await catalog.get_audience(GetQuestion(audience="ETE A ZURICH"))
+        assert [a.id for a in match.audiences] == [case.new_id(1)]
+
+    @pytest.mark.parametrize("prefix", ["", "ref"])
+    async def test_an_unknown_id_is_not_found_after_everything_was_read(
+        self, case: Case, prefix: str
+    ) -> None:
+        text = f"{case.vendor.name}:{case.unknown_id}" if prefix else case.unknown_id
+        async with case.serve(case.rows) as served, asking(case, served) as catalog:
+            with pytest.raises(ToolError) as caught:
+                await catalog.get_audience(GetQuestion(audience=text))
+        said = str(caught.value)
+        assert "No audience has" in said
+        assert case.unknown_id in said
+        assert f"Read in full: {case.vendor.name} ({len(case.rows)} audiences)" in said
+
+    async def test_a_misspelt_name_is_not_found_and_the_nearest_are_told_with_their_refs(
+        self, case: Case
+    ) -> None:
+        rows = [*case.some(3), {**case.sample, case.name: "Holiday shoppers", case.id: case.new_id(9)}]
+        async with case.serve(rows) as served, asking(case, served) as catalog:
+            with pytest.raises(ToolError, match="Nearest names") as caught:
+                await catalog.get_audience(GetQuestion(audience="holliday shopers"))
+        assert f'"Holiday shoppers" ({case.vendor.name}:{case.new_id(9)})' in str(caught.value)
+
+    @pytest.mark.parametrize("id", ["..", "a/b", "x?y=1&z", "Größe: #1"])
+    async def test_an_id_unlike_the_documented_ones_is_found_and_never_put_into_a_request(
+        self, case: Case, id: str
+    ) -> None:
+        assert not case.vendor.id_shape.fullmatch(id)
+        rows = [*case.some(3), {**case.sample, case.id: id, case.name: "Peculiar"}]
+        async with case.serve(rows) as served:
+            for text in (f"{case.vendor.name}:{id}", id, "Peculiar"):
+                async with asking(case, served) as catalog:
+                    match = await catalog.get_audience(GetQuestion(audience=text))
+                assert [a.id for a in match.audiences] == [id]
+        for asked in served.asked:
+            assert id not in str(asked.query)
+            assert id not in asked.path
+
+    @pytest.mark.parametrize("number", [1, 99, 100, 101, 200])
+    async def test_a_list_that_ends_at_the_edge_of_a_page_is_whole(self, case: Case, number: int) -> None:
+        rows = case.some(number)
+        async with case.serve(rows) as served, asking(case, served) as catalog:
+            answer = await catalog.list_audiences(ListQuestion(limit=0))
+        assert answer.complete
+        assert answer.matched == number
+        assert answer.sum_of_sizes == sum(range(1000, 1000 + number))
+        assert len(served.asked) == case.pages(number)
+
+    async def test_an_empty_account_is_complete_with_nothing_in_it(self, case: Case) -> None:
+        answer = await listed(case, [])
+        assert (answer.matched, answer.sum_of_sizes, answer.unknown_sizes) == (0, 0, 0)
+        assert answer.complete
+        assert answer.notes is None
+        (report,) = answer.sources
+        assert (report.audiences, report.complete, report.error) == (0, True, None)
+
+    async def test_each_required_variable_is_named_when_its_value_is_refused(self, case: Case) -> None:
+        for setting in (s for s in case.vendor.settings if s.required):
+            variable = f"{setting.variables[0]}_WRONG"
+            source = f"{case.vendor.name}-wrong"
+            async with (
+                case.serve(case.rows) as served,
+                asking(case, served, **{variable: WRONG}) as catalog,
+            ):
+                answer = await catalog.list_audiences(ListQuestion(limit=0))
+            assert answer.matched == len(case.rows)  # of the good account
+            assert not answer.complete
+            (report,) = [r for r in answer.sources if r.source == source]
+            assert report.error is not None
+            assert report.error.kind in (
+                ("unauthorized",) if setting.secret else ("unauthorized", "forbidden")
+            )
+            assert variable in report.error.message
+            assert WRONG not in report.error.message
+            assert (report.audiences, report.sum_of_sizes, report.complete) == (None, None, False)
+
+    async def test_a_refused_key_is_an_error_and_never_an_empty_list(self, case: Case) -> None:
+        variable = next(s.variables[0] for s in case.vendor.settings if s.required and s.secret)
+        async with case.serve(case.rows) as served, asking(case, served, **{variable: WRONG}) as catalog:
+            id = str(case.sample[case.id])
+            ways: list[Callable[[], Awaitable[object]]] = [
+                partial(catalog.list_audiences, ListQuestion()),
+                partial(catalog.get_audience, GetQuestion(audience=id)),
+                partial(catalog.get_audience, GetQuestion(audience=f"{case.vendor.name}:{id}")),
+                partial(catalog.get_audience, GetQuestion(audience="VIP")),
+            ]
+            for ask in ways:
+                with pytest.raises(ToolError) as caught:
+                    await ask()
+                said = str(caught.value)
+                assert "refused the key" in said
+                assert variable in said
+                assert WRONG not in said
+                assert "no audiences" not in said.lower()
+                assert "0 audiences" not in said
+
+    @pytest.mark.parametrize("kind", NO_OBJECT)
+    async def test_a_row_that_is_no_object_is_left_out_alone(self, case: Case, kind: str) -> None:
+        await self.leaves_out(case, NO_OBJECT[kind])
+
+    @pytest.mark.parametrize("kind", ["missing", *NO_ID])
+    async def test_a_row_without_a_usable_id_is_left_out_alone(self, case: Case, kind: str) -> None:
+        row: dict[str, Any] = {**case.sample, case.id: NO_ID.get(kind)}
+        if kind == "missing":
+            del row[case.id]
+        await self.leaves_out(case, row)
+
+    async def leaves_out(self, case: Case, broken: object) -> None:
+        good = case.some(6)
+        answer = await listed(case, [*good[:3], broken, *good[3:]])
+        assert sorted(a.id or "" for a in answer.audiences) == sorted(str(row[case.id]) for row in good)
+        assert answer.sum_of_sizes == sum(range(1000, 1006))
+        assert answer.complete
+        assert told(answer, f"{case.vendor.name}: 1 row")
+
+    async def test_a_page_of_broken_rows_alone_does_not_end_the_list(self, case: Case) -> None:
+        answer = await listed(case, [*[None] * 100, *case.some(2)])
+        assert answer.matched == 2
+        assert answer.complete
+        assert told(answer, "100 rows")
+
+    async def test_a_row_that_comes_twice_counts_once_and_that_is_told(self, case: Case) -> None:
+        rows = case.some(120)
+        answer = await listed(case, [*rows, rows[0]])
+        assert answer.matched == 120
+        assert answer.sum_of_sizes == sum(range(1000, 1120))
+        assert told(answer, f"{case.vendor.name}: 1 row")
+
+    @pytest.mark.parametrize("kind", ["missing", *NO_SIZE])
+    async def test_a_size_that_is_no_size_is_unknown_and_loses_nothing_else(
+        self, case: Case, kind: str
+    ) -> None:
+        row: dict[str, Any] = {**case.sample, case.id: case.new_id(50), case.size: NO_SIZE.get(kind)}
+        if kind == "missing":
+            del row[case.size]
+        answer = await listed(case, [*case.some(3), row])
+        odd = next(a for a in answer.audiences if a.id == case.new_id(50))
+        assert odd.size is None
+        assert odd.size_note
+        assert (answer.matched, answer.sum_of_sizes, answer.unknown_sizes) == (4, 3003, 1)
+        assert answer.complete
+
+    @pytest.mark.parametrize("kind", A_SIZE)
+    async def test_a_size_is_taken_in_every_form_in_which_it_is_one(self, case: Case, kind: str) -> None:
+        answer = await listed(case, [{**case.sample, case.size: A_SIZE[kind]}])
+        assert answer.audiences[0].size == int(str(A_SIZE[kind]).removesuffix(".0"))
+        assert answer.audiences[0].size_note is None
+
+    @pytest.mark.parametrize("kind", ["missing", *NO_NAME])
+    async def test_a_name_that_is_no_name_is_the_id_and_loses_nothing_else(
+        self, case: Case, kind: str
+    ) -> None:
+        row: dict[str, Any] = {**case.sample, case.id: case.new_id(50), case.name: NO_NAME.get(kind)}
+        if kind == "missing":
+            del row[case.name]
+        answer = await listed(case, [*case.some(3), row])
+        assert next(a.name for a in answer.audiences if a.id == case.new_id(50)) == case.new_id(50)
+        assert answer.matched == 4
+
+    @pytest.mark.parametrize("kind", NO_DATE)
+    async def test_a_date_that_is_no_date_is_absent_and_loses_nothing_else(
+        self, case: Case, kind: str
+    ) -> None:
+        row = {**case.sample, case.id: case.new_id(50), **dict.fromkeys(case.dates, NO_DATE[kind])}
+        answer = await listed(case, [*case.some(3), row])
+        odd = next(a for a in answer.audiences if a.id == case.new_id(50))
+        assert (odd.created_at, odd.updated_at) == (None, None)
+        assert odd.size == case.facts(case.sample).size
+        assert answer.matched == 4
+
+    async def test_an_odd_value_anywhere_in_a_row_loses_no_row(self, case: Case) -> None:
+        places = [(key, value) for key in case.sample if key != case.id for value in ODD]
+        rows = [{**case.sample, case.id: case.new_id(n), key: value} for n, (key, value) in enumerate(places)]
+        answer = await listed(case, rows)
+        assert answer.complete
+        assert {a.id for a in answer.audiences} == {row[case.id] for row in rows}
+        for audience in answer.audiences:
+            assert audience.size is not None or audience.size_note
+            assert len(audience.name) <= 255
+            assert len(compact(audience.details or {})) <= 1200

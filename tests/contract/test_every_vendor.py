@@ -1,0 +1,22 @@
+"""The suite, run against every vendor that is registered."""
+
+from __future__ import annotations
+
+import pytest
+
+from audience_mcp.vendors import BUILT_IN, vendors
+from tests.contract.case import Case
+from tests.contract.cases import CASES
+from tests.contract.suite import VendorContract
+
+
+def test_every_vendor_of_this_package_has_a_case():
+    assert CASES.keys() == {vendor.name for vendor in BUILT_IN}
+
+
+class TestEveryVendor(VendorContract):
+    @pytest.fixture(params=vendors())
+    def case(self, request: pytest.FixtureRequest) -> Case:
+        if request.param not in CASES:
+            pytest.skip("a vendor of another package is run through the suite there")
+        return CASES[request.param]

@@ -1,0 +1,203 @@
+"""Smallest.ai Atoms: one list without pages, and a get-one without the size."""
+
+import pytest
+
+from audience_mcp.errors import UnexpectedShape
+from audience_mcp.paging import row_of
+from audience_mcp.vendors.base import Request
+from audience_mcp.vendors.smallest import Smallest
+from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait
+
+SMALLEST = Smallest()
+ID = "6710aa55cd01ef23ab45cd67"
+NOT_IN_LIST = "Smallest.ai gives the count only in its list, and not for this audience"
+
+
+def test_the_list_is_one_request_without_parameters_or_body():
+    assert SMALLEST.first(account(SMALLEST).values) == Request("audience", {}, method="GET", json=None)
+
+
+def test_the_key_goes_out_as_a_bearer_token():
+    values = account(SMALLEST, SMALLEST_API_KEY="sk_1").values
+    assert SMALLEST.headers(values) == {"Authorization": "Bearer sk_1"}
+
+
+def test_the_variable_of_the_vendors_own_server_is_taken_too():
+    held = account(SMALLEST, SMALLEST_API_KEY="", ATOMS_API_KEY="sk_2")
+    assert SMALLEST.headers(held.values) == {"Authorization": "Bearer sk_2"}
+    assert held.variables["api_key"] == "ATOMS_API_KEY"
+
+
+def test_a_list_is_everything_with_no_page_after_it():
+    got = page(SMALLEST, "list")
+    assert (len(got.rows), got.more, got.next, got.total, got.note) == (2, False, None, None, None)
+
+
+def test_a_list_is_shown_with_size_description_dates_and_campaigns():
+    full, sparse = all_shown(SMALLEST, "list")
+    assert full == {
+        "id": ID,
+        "name": "Rent reminders Pune",
+        "description": "Tenants due on the 1st",
+        "size": 1523,
+        "type": "static",
+        "status": "ready",
+        "created_at": "2026-08-01T05:05:05Z",
+        "updated_at": "2026-08-02T06:06:06Z",
+        "details": {"hasCampaigns": True, "campaigns": [{"name": "August call", "status": "completed"}]},
+    }
+    assert sparse == {
+        "id": "6710aa55cd01ef23ab45cd68",
+        "name": "Leads",
+        "size": 12,
+        "type": "static",
+        "status": "ready",
+        "details": {"hasCampaigns": False},
+    }
+
+
+def test_only_what_is_remarkable_is_in_a_concise_row():
+    for raw in page(SMALLEST, "list").rows:
+        assert shown_concisely(SMALLEST, raw).keys() == {"ref", "name", "size"}
+
+
+def test_an_account_without_audiences_has_an_empty_list():
+    assert page(SMALLEST, "empty_account").rows == []
+
+
+@pytest.mark.parametrize("data", [None, "", 0, False])
+def test_data_that_is_no_list_is_not_taken_for_an_empty_one(data):
+    with pytest.raises(UnexpectedShape, match="'data'"):
+        SMALLEST.page({"status": True, "data": data}, Request("audience"))
+
+
+def test_data_that_became_a_page_object_is_refused_rather_than_guessed_at():
+    with pytest.raises(UnexpectedShape, match="'data'"):
+        page(SMALLEST, "data_is_an_object")
+
+
+@pytest.mark.parametrize("answer", [[], None, "", {}])
+def test_an_answer_without_its_envelope_is_not_taken_for_an_empty_list(answer):
+    with pytest.raises(UnexpectedShape):
+        SMALLEST.page(answer, Request("audience"))
+
+
+def test_counts_are_taken_where_they_are_counts_and_under_their_newer_name():
+    assert {row["id"]: row.get("size") for row in all_shown(SMALLEST, "counts")} == {
+        "a1": 1523,
+        "a2": 1523,
+        "a3": None,
+        "a4": 0,
+        "a5": None,
+        "a6": 44,
+        "a7": 3,
+        "a8": 0,
+        "a9": None,
+    }
+
+
+def test_campaigns_are_shown_by_name_and_status_and_at_most_five():
+    details = {row["id"]: row.get("details") for row in all_shown(SMALLEST, "campaigns")}
+    assert details["b1"] == {
+        "hasCampaigns": True,
+        "campaigns": [{"name": "One", "status": "running"}, {"name": "Two"}],
+    }
+    assert [c["name"] for c in details["b2"]["campaigns"]] == ["1", "2", "3", "4", "5"]
+    assert details["b3"] == {"hasCampaigns": False}
+    assert (details["b4"], details["b5"]) == (None, None)
+
+
+@pytest.mark.parametrize("name", [None, "", "  ", 12, "\ufeff"])
+def test_a_name_that_is_missing_is_the_id(name):
+    assert shown(SMALLEST, {"_id": ID, "name": name, "memberCount": 1})["name"] == ID
+
+
+@pytest.mark.parametrize("raw", [{"id": ID, "name": "n"}, {"_id": None}, {"_id": {"$oid": ID}}, {"_id": ""}])
+def test_a_row_without_its_own_kind_of_id_is_broken(raw):
+    assert row_of(SMALLEST, {"memberCount": 1, **raw}) is None
+
+
+def test_one_audience_is_asked_for_by_its_id_in_the_path():
+    assert SMALLEST.one(ID, account(SMALLEST).values) == Request(
+        f"audience/{ID}", {}, method="GET", json=None
+    )
+
+
+def test_the_one_audience_lacks_its_size_and_says_so():
+    (raw,) = SMALLEST.one_rows(body(SMALLEST, "get_one"))
+    row = shown(SMALLEST, raw)
+    assert "size" not in row
+    assert "details" not in row
+    assert row["size_note"] == NOT_IN_LIST
+    assert SMALLEST.one_lacks_size
+
+
+@pytest.mark.parametrize("case", ["get_one_null", "empty_account"])
+def test_one_audience_that_is_no_object_is_refused(case):
+    # An empty path segment would have asked for the list, whose `data` is an array.
+    with pytest.raises(UnexpectedShape):
+        SMALLEST.one_rows(body(SMALLEST, case))
+
+
+def test_an_id_is_24_hexadecimal_digits():
+    assert SMALLEST.id_shape.fullmatch(ID)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "..", ".", ID.upper(), ID[:-1], f"{ID}0", f"{ID}\n", "../user/6710aa55cd01ef23"]
+)
+def test_other_text_is_no_id_and_never_put_into_a_path(text):
+    assert not SMALLEST.id_shape.fullmatch(text)
+
+
+@pytest.mark.parametrize(
+    ("status", "case", "kind"),
+    [
+        (401, "unauthorized", "unauthorized"),
+        (500, "server_error", "unavailable"),
+        (400, "plan_too_small", "forbidden"),
+        (400, "plan_too_small_in_message", "forbidden"),
+        (403, "not_in_organization", "forbidden"),
+        (400, "bad_request", "invalid_request"),
+        (429, "rate_limited_retry_after", "rate_limited"),
+        (200, "unauthorized", "unauthorized"),
+        (200, "server_error", "unavailable"),
+    ],
+)
+def test_errors_are_told_apart_also_where_the_status_does_not(status, case, kind):
+    assert error(SMALLEST, status, body(SMALLEST, case))[0] == kind
+
+
+def test_a_good_answer_is_good():
+    assert SMALLEST.outcome(200, body(SMALLEST, "list")) == 200
+    assert SMALLEST.outcome(200, {"data": []}) == 200
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_an_error_with_a_body_that_is_no_json_keeps_its_status(status):
+    assert SMALLEST.outcome(status, None) == status
+
+
+def test_a_401_names_the_variable_and_what_a_key_looks_like():
+    _, said = error(SMALLEST, 401, body(SMALLEST, "unauthorized"))
+    assert "SMALLEST_API_KEY" in said
+    assert "sk_" in said
+    assert "User not found" not in said
+
+
+@pytest.mark.parametrize(
+    ("case", "seconds"),
+    [
+        ("rate_limited_retry_after", 9),
+        ("rate_limited_rate_limit", 7),
+        ("rate_limited_no_hint", None),
+        ("unauthorized", None),
+    ],
+)
+def test_the_wait_is_found_in_either_of_its_two_places(case, seconds):
+    assert wait(SMALLEST, case) == seconds
+
+
+@pytest.mark.parametrize("answer", [None, [], "slow down", {"rateLimit": []}, {"rateLimit": {}}])
+def test_an_error_of_any_shape_can_be_asked_for_a_wait(answer):
+    assert SMALLEST.wait(answer) is None
