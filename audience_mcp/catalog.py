@@ -8,35 +8,32 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from audience_mcp.answers import fit_list, report
+from audience_mcp.changes import Changes
 from audience_mcp.clock import Clock
 from audience_mcp.config import Configuration, required_variables
 from audience_mcp.dates import moment
 from audience_mcp.errors import ToolError
-from audience_mcp.finding import Finder
+from audience_mcp.finding import Finder, Found
+from audience_mcp.gathering import Gathering, Progress
 from audience_mcp.models import AudienceList, AudienceMatch
 from audience_mcp.paging import Fetch
 from audience_mcp.questions import GetQuestion, ListQuestion
-from audience_mcp.reading import Changes, Connect, Held, SourceReader
+from audience_mcp.reading import Connect, Held, SourceReader
 from audience_mcp.rows import concise, full, shown_name
-from audience_mcp.text import clean, fold
+from audience_mcp.text import MAX_LOOKED_AT, clean, fold, visible
 from audience_mcp.vendors.base import Account, Row
 
 if TYPE_CHECKING:
     from audience_mcp.http import Pool
 
 CLOSE_WITHIN_S = 0.5
-
-Progress = Callable[[float, float | None, str], Awaitable[None]]
-"""Told after every page: pages so far, pages in all where known, and a sentence."""
-
-Found = tuple[SourceReader, Row]
 
 
 class Catalog:
@@ -54,7 +51,7 @@ class Catalog:
     async def list_audiences(self, question: ListQuestion, progress: Progress | None = None) -> AudienceList:
         """Every audience that matches, with totals over all of them. Raises ToolError."""
         readers = self._scope(question.sources)
-        held = await self.read(readers, self._deadline(), refresh=question.refresh, progress=progress)
+        held = await self._gathering(refresh=question.refresh, progress=progress).read(readers)
         if not any(h.walk.begun for h in held.values()):
             raise ToolError(_nothing_read(held))
         matched = list(_matched(question, held))
@@ -67,6 +64,8 @@ class Catalog:
             notes.insert(
                 0, f"Not complete: {', '.join(short)} not read in full; the totals cover only what was read."
             )
+        if not matched and not short and any(h.walk.rows for h in held.values()):
+            notes.append("Nothing matches all of these filters: use fewer, or fewer words in search.")
         if matched and question.offset >= len(matched):
             notes.append(
                 f"offset {question.offset:,} is past the last of {len(matched):,} matching audiences."
@@ -92,53 +91,12 @@ class Catalog:
     async def get_audience(self, question: GetQuestion, progress: Progress | None = None) -> AudienceMatch:
         """The audience that a ref, an id or a name means. Raises ToolError."""
         readers = self._scope([question.source] if question.source else None)
-        return await Finder(self, readers, question, self._deadline(), progress).found()
+        gathering = self._gathering(refresh=question.refresh, progress=progress)
+        return await Finder(readers, question.audience, gathering, self._settings.max_chars).found()
 
-    @property
-    def max_chars(self) -> int:
-        """Characters an answer may take."""
-        return self._settings.max_chars
-
-    async def read(
-        self, readers: Sequence[SourceReader], deadline: float, *, refresh: bool, progress: Progress | None
-    ) -> dict[SourceReader, Held]:
-        """What there is of each source when its reading has ended, or at the deadline."""
-        readings = {reader: reader.reading(refresh=refresh) for reader in readers}
-        told = 0
-
-        async def tell() -> None:
-            nonlocal told
-            pages = sum(reading.walk.pages for reading in readings.values())
-            if progress and pages > told:
-                told = pages
-                under_way = [
-                    f"{r.name}: page {x.walk.pages}, {x.progress()}"
-                    for r, x in readings.items()
-                    if x.walk.pages
-                ]
-                await progress(pages, _pages_in_all(readings.values()), "; ".join(under_way[:6]))
-
-        for reader, reading in readings.items():
-            reader.attend(reading, 1)
-        try:
-            await self._changes.until(lambda: all(r.ended for r in readings.values()), deadline, tell)
-        finally:
-            for reader, reading in readings.items():
-                reader.attend(reading, -1)
-        return {reader: reader.held(reading) for reader, reading in readings.items()}
-
-    async def until(self, reached: Callable[[], bool], deadline: float) -> bool:
-        """Wait until `reached()` or the deadline."""
-        return await self._changes.until(reached, deadline)
-
-    def reader(self, name: str) -> SourceReader | None:
-        """The source of that name."""
-        return self._readers.get(name)
-
-    def _deadline(self) -> float:
-        """When waiting ends: before the call's own deadline, so that composing fits in."""
+    def _gathering(self, *, refresh: bool, progress: Progress | None) -> Gathering:
         seconds = self._settings.deadline_s
-        return self._clock.now() + seconds - min(0.5, seconds / 10)
+        return Gathering(self._changes, self._clock, seconds, refresh=refresh, progress=progress)
 
     def _most_rows(self, question: ListQuestion) -> int:
         """How many rows, from the first on, could be shown: no row is shorter than 30 characters."""
@@ -174,21 +132,6 @@ class Catalog:
         return f"There is no source '{clean(given, 60)}'. {there}"
 
 
-def _pages_in_all(readings: Any) -> float | None:
-    """How many pages there will be, where every vendor under way counts its audiences."""
-    total = 0
-    for reading in readings:
-        walk = reading.walk
-        if reading.ended:
-            total += walk.pages
-        elif walk.counted is None or not walk.pages:
-            return None
-        else:
-            per_page = max(1.0, (len(walk.rows) + walk.dropped + walk.repeated) / walk.pages)
-            total += max(walk.pages + 1, math.ceil(walk.counted / per_page))
-    return total
-
-
 def _nothing_read(held: dict[SourceReader, Held]) -> str:
     errors = [h.error for h in held.values() if h.error]
     if len(errors) == 1:
@@ -213,9 +156,11 @@ def _matched(question: ListQuestion, held: dict[SourceReader, Held]) -> Iterator
             ):
                 continue
             if words:
-                text = fold(f"{shown_name(row)}\n{row.id}\n{clean(row.description)}")
+                text = fold(f"{visible(row.name[:MAX_LOOKED_AT])}\n{row.id}")
                 if not all(word in text for word in words):
-                    continue
+                    text += "\n" + fold(clean(row.description))
+                    if not all(word in text for word in words):
+                        continue
             if question.created_since and not _since(row.created, question.created_since):
                 continue
             if question.updated_since and not _since(row.updated, question.updated_since):

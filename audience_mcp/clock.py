@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import random
+import time
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 
 import anyio
 
+SLACK_S = 2.0
+"""How far the wall clock may be set forward without being taken for sleep."""
+
 
 class Clock:
     """The real clock. Tests pass a subclass that moves by hand."""
 
+    def __init__(self) -> None:
+        self._slept = 0.0
+        self._apart: float | None = None
+
     def now(self) -> float:
-        """Seconds on a clock that never goes back; only differences mean anything."""
-        return anyio.current_time()
+        """Seconds on a clock that never goes back; only differences mean anything.
+
+        It counts the hours that the computer slept, in which the loop's own clock may stand still: what was
+        read before them is not fresh after them.
+        """
+        ticking = anyio.current_time()
+        apart = time.time() - ticking
+        if self._apart is None:
+            self._apart = apart
+        self._slept = max(self._slept, apart - self._apart - SLACK_S)
+        return ticking + self._slept
 
     def utc(self) -> datetime:
         """The date and time, in UTC."""
@@ -30,5 +47,4 @@ class Clock:
 
     def move_on_at(self, when: float) -> AbstractContextManager[anyio.CancelScope]:
         """A scope that is left when the clock reaches `when` (in the terms of `now`)."""
-        scope = anyio.CancelScope(deadline=when)
-        return scope
+        return anyio.CancelScope(deadline=anyio.current_time() + when - self.now())

@@ -6,17 +6,20 @@ not be trusted, a guard stops it and says why; what was read until then is kept.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, get_args
 
 from audience_mcp.errors import PagingStopped, UnexpectedShape, VendorError
 from audience_mcp.text import identifier, whole
-from audience_mcp.vendors.base import Page, Request, Row, is_object
+from audience_mcp.vendors.base import AudienceType, Page, Request, Row, Status, is_object
 
 log = logging.getLogger(__name__)
 
+TYPES = frozenset(get_args(AudienceType))
+STATUSES = frozenset(get_args(Status))
 MAX_PAGES = 10_000
 MAX_CURSOR = 64 * 1024
 """Characters of everything a request for a page says."""
@@ -36,13 +39,12 @@ class Reads(Protocol):
 class Walk:
     """One walk through one listing, a page a step; it can be left and gone on with at any time.
 
-    rows: what was read, by id, in the vendor's order; sum_of_sizes and unknown_sizes are over them. pages:
-    how many were read. dropped: rows that were
-    no audiences. repeated: rows whose id had come before. counted: the vendor's own count, if it gave one.
-    done: whether the vendor said that it is over.
+    rows: what was read, by id, in the vendor's order; sum_of_sizes and unknown_sizes are over them.
+    pages: how many were read. dropped: rows that were no audiences. repeated: rows whose id had come
+    before. counted: the vendor's own count, if it gave one. done: whether the vendor said that it is over.
     """
 
-    def __init__(self, source: str, vendor: Reads, first: Request, fetch: Fetch) -> None:
+    def __init__(self, source: str, vendor: Reads, begin: Callable[[], Request], fetch: Fetch) -> None:
         self.rows: dict[str, Row] = {}
         self.pages = 0
         self.sum_of_sizes = 0
@@ -55,8 +57,9 @@ class Walk:
         self._source = source
         self._vendor = vendor
         self._fetch = fetch
-        self._request = first
-        self._asked: set[int] = {_identity(first)}
+        self._begin = begin
+        self._request: Request | None = None
+        self._asked: set[bytes] = set()
 
     @property
     def begun(self) -> bool:
@@ -70,7 +73,7 @@ class Walk:
 
     async def step(self) -> None:
         """Read the next page. Raises VendorError; after a passing one the same page is read next time."""
-        request = self._request
+        request = self._request or self._follow(self._begin())
         body = await self._fetch(request)
         try:
             page = self._vendor.page(body, request)
@@ -106,21 +109,24 @@ class Walk:
                 else:
                     self.sum_of_sizes += row.size
 
-    def _follow(self, request: Request) -> None:
-        if _weight(request) > MAX_CURSOR:
+    def _follow(self, request: Request) -> Request:
+        said = json.dumps([request.method, request.path, sorted(request.params.items()), request.json])
+        if len(said) > MAX_CURSOR:
             raise self._stopped("gave a cursor of more than 64 KiB")
-        identity = _identity(request)
+        identity = hashlib.blake2b(said.encode(), digest_size=16).digest()
         if identity in self._asked:
             raise self._stopped("gave a cursor that it had given before, so its list would never end")
         if self.pages >= MAX_PAGES:
             raise self._stopped(f"has more than {MAX_PAGES:,} pages")
         self._asked.add(identity)
         self._request = request
+        return request
 
     def _end(self) -> None:
         if self.short:
             read = len(self.rows) + self.dropped
-            raise self._stopped(f"counts {self.counted:,} audiences but listed only {read:,}", "")
+            again = f" ({self.repeated:,} came twice, and others not at all)" if self.repeated else ""
+            raise self._stopped(f"counts {self.counted:,} audiences but listed only {read:,}{again}", "")
         self.done = True
 
     def _stopped(self, what: str, then: str = " The reading ended there.") -> PagingStopped:
@@ -139,18 +145,17 @@ def row_of(vendor: Reads, raw: object) -> Row | None:
         return None
     try:
         id = identifier(vendor.row_id(raw))
-        return None if id is None else vendor.row(raw, id)
+        return None if id is None else _sound(vendor.row(raw, id))
     except Exception:  # noqa: BLE001 (one row that a vendor's code trips over must not lose the others)
         return None
 
 
-def _weight(request: Request) -> int:
-    body = 0 if request.json is None else len(json.dumps(request.json))
-    return len(request.path) + body + sum(len(k) + len(v) for k, v in request.params.items())
-
-
-def _identity(request: Request) -> int:
-    """What tells one request of a walk from another, small enough to keep ten thousand of."""
-    return hash(
-        (request.method, request.path, tuple(sorted(request.params.items())), json.dumps(request.json))
-    )
+def _sound(row: Row) -> Row:
+    """A vendor's row with nothing in it that would fail later, far from the vendor."""
+    if row.size is not None:
+        row.size = whole(row.size)
+    if row.type not in TYPES:
+        row.type = "unknown"
+    if row.status not in STATUSES:
+        row.status = "unknown"
+    return row

@@ -7,18 +7,19 @@ own deadline, for something to change.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import anyio
 from anyio.abc import TaskGroup
 
+from audience_mcp.changes import Changes
 from audience_mcp.clock import Clock
 from audience_mcp.config import Source
 from audience_mcp.errors import PagingStopped, VendorError
-from audience_mcp.paging import Fetch, Walk, row_of
-from audience_mcp.vendors.base import Account, Request, Row
+from audience_mcp.lookups import LookUp, LookUps
+from audience_mcp.paging import Fetch, Walk
+from audience_mcp.vendors.base import Account, Request
 
 log = logging.getLogger(__name__)
 
@@ -27,35 +28,12 @@ Connect = Callable[[Account], Fetch]
 
 UNATTENDED_S = 1800
 """A reading that no call has waited for in so long pauses; the next call goes on with it."""
+REFUSALS = ("invalid_request", "not_found", "bad_response")
+"""What a vendor may answer to a cursor that it no longer knows."""
 RESUME_WITHIN_S = 6 * 3600
 """A reading that broke off longer ago is begun anew: its first pages say too little about today."""
 CONTINUES_REFRESH_S = 300
 """A reading begun by `refresh` that ended behind its answer serves a `refresh` for so long."""
-
-
-class Changes:
-    """Something that calls can wait for: a page came, a reading ended."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._event = anyio.Event()
-
-    def tell(self) -> None:
-        """Wake everyone who waits."""
-        event, self._event = self._event, anyio.Event()
-        event.set()
-
-    async def until(
-        self, reached: Callable[[], bool], deadline: float, each: Callable[[], Awaitable[None]] | None = None
-    ) -> bool:
-        """Wait until `reached()` or the deadline, awaiting `each` at every change; whether it was reached."""
-        with self._clock.move_on_at(deadline):
-            while not reached():
-                event = self._event
-                await event.wait()
-                if each:
-                    await each()
-        return reached()
 
 
 @dataclass(slots=True, eq=False)
@@ -86,24 +64,19 @@ class Reading:
         return f"{len(self.walk.rows):,}{counted} audiences read"
 
 
-@dataclass(slots=True, eq=False)
-class LookUp:
-    """One audience asked for directly; shared by the calls that want the same one."""
-
-    row: Row | None = None
-    error: VendorError | None = None
-    ended: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What there is of a source when a call must answer."""
+    """What there is of a source when a call must answer.
+
+    error: why it is not complete. newer_error: why an older, complete reading answers and not a newer one.
+    """
 
     walk: Walk
     complete: bool
     as_of: datetime | None
     error: VendorError | None = None
     notes: list[str] = field(default_factory=list)
+    newer_error: VendorError | None = None
 
 
 class SourceReader:
@@ -127,7 +100,8 @@ class SourceReader:
         self._way: Fetch | None = None
         self._reading: Reading | None = None
         self._last_complete: Reading | None = None
-        self._look_ups: dict[str, LookUp] = {}
+        self._partial: tuple[Walk, datetime | None] | None = None
+        self._look_ups = LookUps(source, self._fetch, tasks, changes)
 
     @property
     def name(self) -> str:
@@ -154,6 +128,8 @@ class SourceReader:
                 current.walk, now, resumed=True, as_of=current.as_of, read_before=len(current.walk.rows)
             )
         else:
+            if current is not None:
+                self._keep(current.walk, current.as_of)
             begun = Reading(self._walk(), now, refreshing=refresh)
         begun.left_at = now
         self._reading = begun
@@ -170,7 +146,7 @@ class SourceReader:
         return reading.used_at is None or now - reading.used_at < self._cache_s
 
     def _resumable(self, reading: Reading) -> bool:
-        if not isinstance(reading.error, VendorError) or isinstance(reading.error, PagingStopped):
+        if reading.error is None or not reading.error.passing:
             return False
         asked_to_wait = reading.error.retry_after_s or 0
         return reading.walk.begun and self._clock.now() - reading.ended_at - asked_to_wait < RESUME_WITHIN_S
@@ -188,8 +164,12 @@ class SourceReader:
 
     def _walk(self) -> Walk:
         account, vendor = self.source.account, self.source.vendor
-        first = vendor.first(account.values) if account else Request("")
-        return Walk(self.name, vendor, first, self._fetch)
+        return Walk(self.name, vendor, lambda: vendor.first(account.values if account else {}), self._fetch)
+
+    def _keep(self, walk: Walk, as_of: datetime | None) -> None:
+        """Keep what was read before a new walk begins, in case that one gets less far."""
+        if walk.begun and not walk.done:
+            self._partial = walk, as_of
 
     async def _run(self, reading: Reading) -> None:
         """Read to the end. Nothing may be raised from here: it would end every other reading."""
@@ -207,26 +187,28 @@ class SourceReader:
             reading.error = VendorError("bad_response", text)
         finally:
             reading.ended, reading.ended_at = True, self._clock.now()
+            if reading.waiting:
+                reading.used_at = reading.ended_at
             if reading.complete:
-                self._last_complete = reading
+                self._last_complete, self._partial = reading, None
             self._changes.tell()
 
     async def _step(self, reading: Reading) -> None:
+        walk = reading.walk
+        pages = walk.pages
         try:
-            await reading.walk.step()
-        except PagingStopped:
-            reading.as_of = self._clock.utc()
-            raise
+            await walk.step()
         except VendorError as e:
-            if not reading.resumed or e.kind not in ("invalid_request", "not_found"):
+            if not reading.resumed or e.kind not in REFUSALS or isinstance(e, PagingStopped):
                 raise
             # The place to go on from is no longer good (cursors expire): from the start, once.
-            reading.resumed, reading.read_before = False, 0
-            reading.walk = self._walk()
-        else:
+            self._keep(walk, reading.as_of)
+            reading.walk, reading.read_before, reading.as_of = self._walk(), 0, None
+        finally:
             reading.resumed = False
-            reading.as_of = self._clock.utc()
-        self._changes.tell()
+            if walk.pages > pages:
+                reading.as_of = self._clock.utc()
+                self._changes.tell()
 
     def _unattended(self, reading: Reading) -> bool:
         return (
@@ -239,6 +221,10 @@ class SourceReader:
         return VendorError(
             "timeout", f"{self.name}: {reading.progress()}, then no one asked any more. Ask again to go on."
         )
+
+    def look_up(self, id: str) -> LookUp | None:
+        """Ask for one audience; None where the list must be read for it."""
+        return self._look_ups.ask(id)
 
     def attend(self, reading: Reading, by: int) -> None:
         """Say that a call waits for a reading (1) or has stopped waiting (-1)."""
@@ -255,8 +241,12 @@ class SourceReader:
         last = self._last_complete
         if last is not None:
             note = f"{self.name}: as of its last complete reading; there is no newer one yet. {error.message}"
-            return Held(last.walk, True, last.as_of, notes=[note, *self._notes(last.walk)])
-        return Held(reading.walk, False, reading.as_of, error, self._notes(reading.walk))
+            notes = [note, *self._notes(last.walk)]
+            return Held(last.walk, True, last.as_of, notes=notes, newer_error=error)
+        walk, as_of = reading.walk, reading.as_of
+        if self._partial and len(self._partial[0].rows) > len(walk.rows):
+            walk, as_of = self._partial
+        return Held(walk, False, as_of, error, self._notes(walk))
 
     def _under_way(self, reading: Reading) -> VendorError:
         walk = reading.walk
@@ -270,44 +260,11 @@ class SourceReader:
     def _notes(self, walk: Walk) -> list[str]:
         told = [f"{self.name}: {note}" for note in walk.notes]
         if walk.dropped:
-            told.append(
-                f"{self.name}: {walk.dropped:,} rows were no audiences (no usable id) and are left out"
-            )
+            told.append(f"{self.name}: rows left out for want of a usable id: {walk.dropped:,}")
         if walk.repeated:
-            told.append(f"{self.name}: {walk.repeated:,} rows came twice and count once")
+            told.append(f"{self.name}: rows that came again, counted once: {walk.repeated:,}")
         if walk.done and walk.counted is not None and walk.counted != len(walk.rows) + walk.dropped:
             told.append(
                 f"{self.name}: the vendor counts {walk.counted:,} audiences, but listed {len(walk.rows):,}"
             )
         return told
-
-    def look_up(self, id: str) -> LookUp | None:
-        """Ask for one audience, or join who does; None where the vendor has no way or `id` is no id."""
-        account = self.source.account
-        if account is None or not account.vendor.id_shape.fullmatch(id):
-            return None
-        request = account.vendor.one(id, account.values)
-        if request is None:
-            return None
-        if id not in self._look_ups:
-            self._look_ups[id] = found = LookUp()
-
-            async def ask() -> None:
-                try:
-                    body = await self._fetch(request)
-                    rows = (row_of(account.vendor, raw) for raw in account.vendor.one_rows(body))
-                    found.row = next((row for row in rows if row is not None and row.id == id), None)
-                except VendorError as e:
-                    if e.kind != "not_found":
-                        found.error = e
-                except Exception:
-                    log.debug("%s: the answer for one audience was not understood", self.name, exc_info=True)
-                    text = f"{self.name}: the vendor's answer for one audience is not as documented."
-                    found.error = VendorError("bad_response", text)
-                finally:
-                    found.ended = True
-                    self._look_ups.pop(id, None)
-                    self._changes.tell()
-
-            self._tasks.start_soon(ask, name=f"look-up at {self.name}")
-        return self._look_ups[id]

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import mcp_types as types
@@ -21,9 +22,10 @@ from pydantic import BaseModel
 
 from audience_mcp import __version__
 from audience_mcp.answers import dumped
-from audience_mcp.catalog import Catalog, Progress
+from audience_mcp.catalog import Catalog
 from audience_mcp.config import Configuration, required_variables
 from audience_mcp.errors import ToolError
+from audience_mcp.gathering import Progress
 from audience_mcp.logs import Redactor
 from audience_mcp.models import AudienceList, AudienceMatch
 from audience_mcp.questions import GetQuestion, ListQuestion, asked
@@ -40,7 +42,7 @@ LIST_FOR_MS = 3_600_000
 LIST_AUDIENCES = """\
 List the marketing audiences (segments, customer lists) of all configured vendors, with sizes and totals. \
 Use it to count, rank, filter, compare or sum audiences; every page is read, so no paging by you is needed \
-to get totals. Example: {"search": "vip", "sort": "size", "limit": 5}.
+to get totals. Example: {"status": "failed", "detail": "full"}.
 A size counts what the vendor counts (see size_counts in sources: users, identifiers, members, rows), so \
 sizes of different vendors are not the same unit, and a person in two audiences counts twice. No size means \
 unknown, not 0; size_note says why. If complete is false, say that the figures are a lower bound and which \
@@ -57,7 +59,7 @@ OpenCatalog = Callable[[], AbstractAsyncContextManager[Catalog]]
 QuestionT = TypeVar("QuestionT", ListQuestion, GetQuestion)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Tool(Generic[QuestionT]):
     name: str
     title: str
@@ -66,7 +68,9 @@ class _Tool(Generic[QuestionT]):
     answer: type[BaseModel]
     ask: Callable[[Catalog, QuestionT, Progress], Awaitable[BaseModel]]
 
+    @cached_property
     def described(self) -> types.Tool:
+        """The tool as clients see it; made once, since clients ask often and it never changes."""
         return types.Tool(
             name=self.name,
             title=self.title,
@@ -138,7 +142,7 @@ def build(configuration: Configuration, opened: OpenCatalog, redactor: Redactor)
     async def list_tools(
         ctx: CatalogContext, params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[tool.described() for tool in TOOLS.values()])
+        return types.ListToolsResult(tools=[tool.described for tool in TOOLS.values()])
 
     async def call_tool(ctx: CatalogContext, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = TOOLS.get(params.name)
@@ -167,6 +171,7 @@ def build(configuration: Configuration, opened: OpenCatalog, redactor: Redactor)
         instructions=instructions(configuration),
         cache_hints={"tools/list": hint, "server/discover": CacheHint(ttl_ms=LIST_FOR_MS, scope="private")},
         lifespan=lifespan,
+        get_tool_input_schema=lambda name: TOOLS[name].described.input_schema if name in TOOLS else None,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )

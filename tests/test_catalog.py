@@ -165,8 +165,8 @@ async def test_broken_and_repeated_rows_are_told_and_lose_nothing_else() -> None
     answer = await listed(*page)
     assert (answer.matched, answer.sum_of_sizes, answer.complete) == (2, 3, True)
     assert answer.notes is not None
-    assert [note for note in answer.notes if "5 rows were no audiences" in note]
-    assert [note for note in answer.notes if "1 rows came twice" in note]
+    assert [note for note in answer.notes if "usable id: 5" in note]
+    assert [note for note in answer.notes if "counted once: 1" in note]
 
 
 @pytest.mark.parametrize(("count", "complete"), [(2, True), (3, False), (1, True)])

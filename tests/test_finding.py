@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
+import anyio
 import pytest
 
 from audience_mcp.errors import ToolError, VendorError
-from audience_mcp.questions import GetQuestion
+from audience_mcp.questions import GetQuestion, ListQuestion
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED
+from audience_mcp.vendors.base import Request, Values
 from tests.support.clock import FakeClock
-from tests.support.scripted import Acme, Direct, Script, catalog_of, rows
+from tests.support.scripted import Acme, Direct, Script, catalog_of, rows, settled
 from tests.support.served import Connected, connected
 
 pytestmark = pytest.mark.anyio
+
+DOWN = VendorError("unavailable", "the vendor cannot answer just now.")
 
 
 async def got(there: Connected, **arguments: Any) -> dict[str, Any]:
@@ -184,3 +189,111 @@ async def test_an_answer_in_time_does_not_wait_for_what_cannot_hold_the_id() -> 
         assert answer.matched_by == "id"
         with pytest.raises(ToolError, match="Nearest names"):
             await catalog.get_audience(GetQuestion(audience="Audiense 1"))
+
+
+async def test_an_id_found_at_one_source_does_not_hide_that_another_could_not_be_asked() -> None:
+    both = {"acme": Script({"": {"rows": rows(7)}}), "acme-fr": Script({"": {"rows": []}}, {"a1": DOWN})}
+
+    class Either(Direct):
+        """Asks for one audience only where that was set up."""
+
+        def one(self, id: str, values: Values) -> Request | None:
+            return super().one(id, values) if values.get("direct") else None
+
+    async with catalog_of(FakeClock(), both, kind=Either, values={"acme-fr": {"direct": "yes"}}) as catalog:
+        answer = await catalog.get_audience(GetQuestion(audience="a1"))
+    assert (answer.matched_by, [row.ref for row in answer.audiences]) == ("id", ["acme:a1"])
+    assert answer.complete is False
+    failed = next(report for report in answer.sources if report.source == "acme-fr")
+    assert failed.error is not None
+    assert failed.error.kind == "unavailable"
+
+
+async def test_a_size_from_an_older_reading_is_told_to_be_so_and_the_rest_is_of_now() -> None:
+    script = Script({"": {"rows": rows(7)}}, {"a1": {"id": "a1", "name": "Renamed"}})
+    clock = FakeClock()
+    async with catalog_of(clock, {"direct": script}, kind=Direct) as catalog:
+        before = await catalog.list_audiences(ListQuestion())
+        clock.advance(3 * 86_400)
+        script.pages[""] = DOWN
+        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+    assert (answer.audiences[0].name, answer.audiences[0].size) == ("Renamed", 7)
+    assert answer.sources[0].as_of == before.sources[0].as_of
+    assert answer.notes is not None
+    assert "last complete reading" in answer.notes[0]
+
+
+async def test_a_miss_in_an_older_reading_does_not_claim_to_have_read_now() -> None:
+    script, clock = Script({"": {"rows": rows(7)}}), FakeClock()
+    async with catalog_of(clock, {"acme": script}) as catalog:
+        await catalog.list_audiences(ListQuestion())
+        clock.advance(3 * 86_400)
+        script.pages[""] = DOWN
+        with pytest.raises(ToolError) as missed_it:
+            await catalog.get_audience(GetQuestion(audience="New one"))
+    said = str(missed_it.value)
+    assert "Read in full:" not in said
+    assert "Read in full before, but not now: acme as of 2026-11-20T12:00:00Z (1):" in said
+    assert DOWN.message in said
+
+
+async def test_a_ref_found_with_its_size_is_complete_though_the_list_broke_off() -> None:
+    pages = {"": {"rows": rows(7), "next": "c1"}, "c1": DOWN}
+    script = Script(pages, {"a1": {"id": "a1", "name": "One"}})
+    async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
+        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+    assert (answer.audiences[0].size, answer.complete, answer.notes) == (7, True, None)
+    assert answer.sources[0].error is None
+
+
+@pytest.mark.parametrize("audience", ["a99", "direct:a1", "nobody"])
+async def test_one_question_reads_a_source_once_even_with_refresh(audience: str) -> None:
+    script = Script({"": {"rows": rows(7)}}, {"a1": DOWN})
+    async with catalog_of(FakeClock(), {"direct": script}, kind=Direct, cache_s=0) as catalog:
+        with contextlib.suppress(ToolError):
+            await catalog.get_audience(GetQuestion(audience=audience, refresh=True))
+    assert script.asked.count("") == 1
+
+
+async def test_look_ups_that_nobody_waits_for_end_and_leave_the_source_to_others() -> None:
+    never = anyio.Event()
+    ids = [f"a{n}" for n in range(1, 21)]
+    script = Script({"": {"rows": rows(*range(1, 21))}}, {id: (never, {"id": id}) for id in ids})
+    clock = FakeClock()
+    async with catalog_of(clock, {"direct": script}, kind=Direct) as catalog:
+        sizes: dict[str, int | None] = {}
+
+        async def ask(id: str) -> None:
+            with contextlib.suppress(ToolError):
+                sizes[id] = (
+                    (await catalog.get_audience(GetQuestion(audience=f"direct:{id}"))).audiences[0].size
+                )
+
+        async with anyio.create_task_group() as calls:
+            for id in ids:
+                calls.start_soon(ask, id)
+            await settled()
+            # Eight are asked for alone; the others have their answer from the list, which is one request.
+            assert sorted(script.asked) == sorted(["", *ids[:8]])
+            assert sizes == {id: int(id[1:]) for id in ids[8:]}
+            clock.advance(45)
+        # At the deadline the eight, too, are answered: from the list, which is there.
+        assert sizes == {id: int(id[1:]) for id in ids}
+        script.asked.clear()
+        script.ones["a1"] = {"id": "a1", "name": "One"}
+        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+        assert (answer.audiences[0].name, script.asked) == ("One", ["a1"])
+
+
+async def test_an_id_with_a_space_at_its_end_is_found_by_the_ref_that_was_shown() -> None:
+    script = Script({"": {"rows": [{"id": "a1 ", "name": "Odd", "size": 3}]}})
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        (row,) = (await catalog.list_audiences(ListQuestion())).audiences
+        answer = await catalog.get_audience(GetQuestion(audience=row.ref))
+    assert [found.ref for found in answer.audiences] == ["acme:a1 "]
+
+
+async def test_a_ref_of_a_source_that_does_not_exist_is_said_to_be_so() -> None:
+    async with connected() as there:
+        text = await missed(there, audience="facebook:123")
+        assert 'There is no source "facebook"; asked were commbox, batch, smallest, whop.' in text

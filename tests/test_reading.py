@@ -338,3 +338,75 @@ async def test_progress_is_told_page_by_page_and_never_goes_back() -> None:
     assert [done for done, _, _ in told] == [1, 2]
     assert [total for _, total, _ in told] == [2, 2]
     assert "acme: page 2, 4 of 4 audiences read" in told[-1][2]
+
+
+async def test_what_will_not_pass_is_begun_anew_and_not_asked_for_again_and_again() -> None:
+    script = two_pages()
+    script.pages["c1"] = {"error": "cursor expired"}
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        assert (await ask(catalog)).complete is False
+        await ask(catalog)
+    assert script.asked == ["", "c1", "", "c1"]
+
+
+async def test_what_was_read_answers_where_a_reading_begun_anew_gets_less_far() -> None:
+    script = two_pages()
+    script.pages["c1"] = DOWN
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        before = await ask(catalog)
+        script.pages[""] = DOWN
+        after = await ask(catalog, refresh=True)
+    assert (before.matched, after.matched, after.complete) == (2, 2, False)
+    assert after.sources[0].as_of == before.sources[0].as_of
+    assert after.sources[0].error is not None
+    assert after.sources[0].error.kind == "unavailable"
+
+
+async def test_a_refresh_reads_again_though_another_call_still_waits_for_another_source() -> None:
+    gate = anyio.Event()
+    scripts = {"fast": two_pages(), "slow": Script({"": (gate, {"rows": []})})}
+    async with catalog_of(FakeClock(), scripts) as catalog, anyio.create_task_group() as calls:
+        calls.start_soon(lambda: ask(catalog, refresh=True))
+        await settled()
+        assert scripts["fast"].asked == ["", "c1"]
+        await ask(catalog, sources=["fast"], refresh=True)
+        assert scripts["fast"].asked == ["", "c1", "", "c1"]
+        gate.set()
+
+
+@pytest.mark.parametrize("part", ["first", "page", "row_id", "row", "one", "one_rows"])
+async def test_a_fault_in_a_vendors_code_leaves_the_other_sources_their_answers(part: str) -> None:
+    class Faulty(Direct):
+        def headers(self, values: Any) -> Any:
+            return {}
+
+    def fails(*args: object) -> Any:
+        raise ZeroDivisionError
+
+    setattr(Faulty, part, fails)
+    good, bad = Direct(), Faulty()
+    scripts = {
+        "good": Script({"": {"rows": rows(5)}}, {"a1": {"id": "a1"}}),
+        "bad": Script({"": {"rows": rows(6)}}, {"a1": {"id": "a1"}}),
+    }
+    async with catalog_of(FakeClock(), scripts, kinds={"good": good, "bad": bad}) as catalog:
+        answer = await ask(catalog)
+        assert "good:a1" in [row.ref for row in answer.audiences]
+        found = await catalog.get_audience(GetQuestion(audience="a1"))
+        assert "good:a1" in [row.ref for row in found.audiences]
+
+
+async def test_a_vendors_row_of_the_wrong_types_is_unknown_and_not_a_fault() -> None:
+    class Loose(Acme):
+        def row(self, raw: Any, id: str) -> Any:
+            row = super().row(raw, id)
+            row.size, row.type, row.status = raw.get("size"), "odd", "odd"  # type: ignore[assignment]
+            return row
+
+    script = Script(
+        {"": {"rows": [{"id": "a1", "size": "12"}, {"id": "a2", "size": -1}, {"id": "a3", "size": "x"}]}}
+    )
+    async with catalog_of(FakeClock(), {"acme": script}, kind=Loose) as catalog:
+        answer = await ask(catalog)
+    assert (answer.sum_of_sizes, answer.unknown_sizes) == (12, 2)
+    assert {(row.type, row.status) for row in answer.audiences} == {("unknown", "unknown")}

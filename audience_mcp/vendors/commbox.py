@@ -72,7 +72,7 @@ class CommBox(Vendor):
         kind = str(raw.get("type")).lower()
         if kind == "dynamic":
             row.type, row.size = "dynamic", None
-            row.size_note = "dynamic: CommBox counts it only when a campaign is launched"
+            row.size_note = "dynamic: counted when a campaign is launched"
         elif kind != "static":
             row.type, row.details = "unknown", picked(raw, "type")
         return row

@@ -98,9 +98,9 @@ class Whop(Vendor):
         kind, source = raw.get("audience_type") or "custom", raw.get("source_type") or "csv_upload"
         if kind == "lookalike" or source == "engagement" or raw.get("engagement"):
             row.type = "lookalike" if kind == "lookalike" else "dynamic"
-            row.size = None
-            row.size_note = (
-                f"{'lookalike' if kind == 'lookalike' else 'engagement'}: Whop counts no rows for these"
+            row.size, row.size_note = (
+                None,
+                f"{kind if kind == 'lookalike' else 'engagement'}: not counted by Whop",
             )
             row.details = picked(raw, *unknown_word, *FURTHER)  # the counts are zeros that mean nothing here
         elif source == "people_filter" or raw.get("auto_refresh") is True:
@@ -108,9 +108,9 @@ class Whop(Vendor):
         elif kind != "custom" or source != "csv_upload":
             row.type = "unknown"
         if row.size == 0 and row.status == "processing":
-            row.size, row.size_note = None, "not counted yet: Whop is still processing it"
+            row.size, row.size_note = None, "not counted yet: still processing"
         elif row.size == 0 and "unknown" in (row.status, row.type):
-            row.size, row.size_note = None, "Whop gives 0, which may mean that it does not count these"
+            row.size, row.size_note = None, "Whop gives 0, which may mean: not counted"
         return row
 
     def one(self, id: str, values: Values) -> Request | None:

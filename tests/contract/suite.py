@@ -328,20 +328,20 @@ class VendorContract:
         assert sorted(a.id or "" for a in answer.audiences) == sorted(str(row[case.id]) for row in good)
         assert answer.sum_of_sizes == sum(range(1000, 1006))
         assert answer.complete
-        assert told(answer, f"{case.vendor.name}: 1 row")
+        assert told(answer, f"{case.vendor.name}: rows left out for want of a usable id: 1")
 
     async def test_a_page_of_broken_rows_alone_does_not_end_the_list(self, case: Case) -> None:
         answer = await listed(case, [*[None] * 100, *case.some(2)])
         assert answer.matched == 2
         assert answer.complete
-        assert told(answer, "100 rows")
+        assert told(answer, "usable id: 100")
 
     async def test_a_row_that_comes_twice_counts_once_and_that_is_told(self, case: Case) -> None:
         rows = case.some(120)
         answer = await listed(case, [*rows, rows[0]])
         assert answer.matched == 120
         assert answer.sum_of_sizes == sum(range(1000, 1120))
-        assert told(answer, f"{case.vendor.name}: 1 row")
+        assert told(answer, f"{case.vendor.name}: rows that came again, counted once: 1")
 
     @pytest.mark.parametrize("kind", ["missing", *NO_SIZE])
     async def test_a_size_that_is_no_size_is_unknown_and_loses_nothing_else(

@@ -112,18 +112,26 @@ def rows(*sizes: int | None, start: int = 1) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def catalog_of(
-    clock: FakeClock, scripts: Mapping[str, Script], *, kind: Callable[[], Vendor] = Acme, **settings: Any
+    clock: FakeClock,
+    scripts: Mapping[str, Script],
+    *,
+    kind: Callable[[], Vendor] = Acme,
+    kinds: Mapping[str, Vendor] | None = None,
+    values: Mapping[str, Mapping[str, str]] | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Catalog]:
-    """A catalog with one source a script."""
-    vendor = kind()
-    sources = tuple(
-        Source(n, vendor, Account(n, vendor, {"base_url": "https://acme.example"}, {})) for n in scripts
-    )
+    """A catalog with one source a script: all of one kind, or of `kinds` by name."""
+    one = kind()
+
+    def source(name: str) -> Source:
+        vendor = (kinds or {}).get(name, one)
+        given = {"base_url": "https://acme.example", **(values or {}).get(name, {})}
+        return Source(name, vendor, Account(name, vendor, given, {}))
 
     def connect(account: Account) -> Fetch:
         return scripts[account.source].fetch
 
-    configured = Configuration(Settings(**settings), sources, (vendor,))
+    configured = Configuration(Settings(**settings), tuple(map(source, scripts)), (one,))
     async with open_catalog(configured, clock=clock, connect=connect) as catalog:
         yield catalog
 

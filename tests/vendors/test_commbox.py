@@ -41,7 +41,7 @@ def test_static_audiences_have_a_size_and_dynamic_ones_say_why_not():
             "name": "Open chats > 3 days",
             "type": "dynamic",
             "status": "ready",
-            "size_note": "dynamic: CommBox counts it only when a campaign is launched",
+            "size_note": "dynamic: counted when a campaign is launched",
             "created_at": "2026-04-21T16:40:09.771203Z",
         },
     ]

@@ -131,8 +131,8 @@ def test_why_it_failed_is_in_the_details():
 
 def test_a_zero_counts_only_where_whop_has_counted():
     seen = {row["id"]: (row.get("size"), row.get("size_note")) for row in all_shown(WHOP, "zeros")}
-    not_yet = (None, "not counted yet: Whop is still processing it")
-    may_not = (None, "Whop gives 0, which may mean that it does not count these")
+    not_yet = (None, "not counted yet: still processing")
+    may_not = (None, "Whop gives 0, which may mean: not counted")
     assert seen == {
         "adaud_pending": not_yet,
         "adaud_processing": not_yet,
@@ -164,7 +164,7 @@ def test_the_kind_of_an_audience_follows_from_its_type_source_and_refresh():
 
 def test_zeros_that_mean_not_applicable_are_neither_size_nor_details():
     rows = {row["id"]: row for row in all_shown(WHOP, "kinds")}
-    assert rows["adaud_lookalike"]["size_note"] == "lookalike: Whop counts no rows for these"
+    assert rows["adaud_lookalike"]["size_note"] == "lookalike: not counted by Whop"
     assert rows["adaud_lookalike"]["details"] == {
         "audience_type": "lookalike",
         "source_type": "csv_upload",
@@ -172,7 +172,7 @@ def test_zeros_that_mean_not_applicable_are_neither_size_nor_details():
         "lookalike_starting_ratio": 0.02,
         "source_audience_id": "adaud_upload",
     }
-    assert rows["adaud_engagement"]["size_note"] == "engagement: Whop counts no rows for these"
+    assert rows["adaud_engagement"]["size_note"] == "engagement: not counted by Whop"
     assert rows["adaud_engagement"]["details"] == {"audience_type": "custom", "source_type": "engagement"}
 
 
