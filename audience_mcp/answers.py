@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from audience_mcp.config import Source
 from audience_mcp.dates import rfc3339
+from audience_mcp.errors import VendorError
 from audience_mcp.models import Audience, AudienceList, AudienceMatch, Problem, SourceReport
 from audience_mcp.reading import Held
 from audience_mcp.rows import compact
@@ -19,7 +20,8 @@ _Item = TypeVar("_Item", bound="BaseModel | str")
 NOTE_CHARS = 600
 """Characters of one note or message."""
 MORE = "Ask for fewer sources to see them."
-NARROW = "narrow with search, sources, type, status, min_size or created_since, or ask for detail=concise."
+NO_DETAILS = "The details of this audience do not fit and are left out."
+NARROW = "narrow with search, sources, type, status, min_size or created_since."
 
 
 def dumped(answer: BaseModel) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def report(source: Source, held: Held) -> SourceReport:
         source=source.name,
         vendor=source.vendor.name,
         complete=held.complete,
-        size_counts=source.vendor.size_counts,
+        size_counts=clean(source.vendor.size_counts),
         as_of=rfc3339(held.as_of.replace(microsecond=0)) if held.as_of else None,
     )
     if walk.begun:  # nothing read is not "no audiences"
@@ -43,13 +45,16 @@ def report(source: Source, held: Held) -> SourceReport:
             walk.sum_of_sizes,
             walk.unknown_sizes,
         )
-    if held.error is not None:
-        found.error = Problem(
-            kind=held.error.kind,
-            message=clean(held.error.message, NOTE_CHARS),
-            retry_after_s=held.error.retry_after_s,
-        )
+    found.error = problem(held.error)
     return found
+
+
+def problem(error: VendorError | None) -> Problem | None:
+    """An error as a report tells it."""
+    if error is None:
+        return None
+    message = clean(error.message, NOTE_CHARS)
+    return Problem(kind=error.kind, message=message, retry_after_s=error.retry_after_s)
 
 
 def asked_directly(source: Source, *, complete: bool = True) -> SourceReport:
@@ -58,7 +63,7 @@ def asked_directly(source: Source, *, complete: bool = True) -> SourceReport:
         source=source.name,
         vendor=source.vendor.name,
         complete=complete,
-        size_counts=source.vendor.size_counts,
+        size_counts=clean(source.vendor.size_counts),
     )
 
 
@@ -79,9 +84,7 @@ def fit_list(
     # The longest note about rows left out, and the widest numbers, are counted before any row is.
     most = offset + following
     left = _prepare(answer, rows, max_chars, _left_out(following, most), 5 * len(str(most)) + 20)
-    fitting = _fitting(rows, left)
-    answer.audiences = fitting
-    shown = answer.returned = len(fitting)
+    shown = answer.returned = _show(answer, rows, left)
     if 0 < shown < following:
         answer.next_offset = offset + shown
     if shown < len(rows) or (shown < following and not chosen):
@@ -92,10 +95,19 @@ def fit_list(
 def fit_match(answer: AudienceMatch, rows: Sequence[Audience], max_chars: int) -> AudienceMatch:
     """`answer` with as many of `rows` as fit, the rest counted in a note."""
     left = _prepare(answer, rows, max_chars, _more_of_the_name(len(rows)), 20)
-    answer.audiences = _fitting(rows, left)
-    if hidden := len(rows) - len(answer.audiences):
+    if hidden := len(rows) - _show(answer, rows, left):
         answer.notes = [*(answer.notes or []), _more_of_the_name(hidden)]
     return answer
+
+
+def _show(answer: AudienceList | AudienceMatch, rows: Sequence[Audience], room: int) -> int:
+    """Put the rows that fit into `answer`, the first one in any case; how many they are."""
+    answer.audiences = _fitting(rows, room)
+    if rows and not answer.audiences:
+        room -= len(compact(NO_DETAILS)) + 1
+        answer.audiences = _fitting([rows[0].model_copy(update={"details": None})], room)
+        answer.notes = [*(answer.notes or []), NO_DETAILS]
+    return len(answer.audiences)
 
 
 def _left_out(count: int, offset: int) -> str:

@@ -105,9 +105,10 @@ def _sources(vendor: Vendor, environment: Environment, warnings: list[str]) -> l
     """The sources of one vendor, the account without a suffix first."""
     required = [s for s in vendor.settings if s.required]
     suffixes = _suffixes(vendor, environment, warnings)
-    plain_set = [s for s in required if _find(s, "", environment)]
-    # Without a suffix they make a source where they are complete, or where no other account needs them.
-    found = [""] if plain_set and (len(plain_set) == len(required) or not suffixes) else []
+    plain = [s for s in required if _find(s, "", environment)]
+    # Without a suffix they make a source, unless they are not enough for one and all lent to other accounts.
+    lent = all(any(_is_lent(s, suffix, environment) for suffix in suffixes) for s in plain)
+    found = [""] if plain and (len(plain) == len(required) or not lent) else []
     return [_source(vendor, suffix, environment) for suffix in [*found, *sorted(suffixes, key=str.lower)]]
 
 
@@ -138,6 +139,12 @@ def _find(setting: Setting, suffix: str, environment: Environment) -> tuple[str,
                 if is_set(environment.get(name)):
                     return name, environment[name].strip()
     return None
+
+
+def _is_lent(setting: Setting, suffix: str, environment: Environment) -> bool:
+    """Whether the account with that suffix takes this setting from a variable without one."""
+    found = _find(setting, suffix, environment)
+    return found is not None and found[0] in setting.variables
 
 
 def _source(vendor: Vendor, suffix: str, environment: Environment) -> Source:

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta, timezone
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?"
-    r"\s?([Zz]|UTC|([+-])(\d\d):?(\d\d)?)?)?",
+    r"\s?([Zz]|UTC|([+-])([01]\d|2[0-3]):?([0-5]\d)?)?)?",
     re.ASCII,
 )
+_UNIX = re.compile(r"\d{9,15}(\.\d{1,12})?", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECONDS_FROM = 10**11  # as seconds this is the year 5138; as milliseconds, 1973
 
@@ -21,11 +22,12 @@ def moment(value: object) -> datetime | None:
     """A vendor's date in UTC, or None where it cannot be read.
 
     Takes ISO 8601 text (a zone it lacks is UTC) and Unix seconds or milliseconds, as a number or as
-    text. Zero and below stand for "no date".
+    text of nine digits or more (fewer are no moment an audience was made at: `2026`, `20260211`). Zero
+    and below stand for "no date".
     """
     if isinstance(value, str):
         value = value.strip()
-        if not (value.isascii() and value.replace(".", "", 1).isdigit() and len(value) <= 20):
+        if not _UNIX.fullmatch(value):
             return _iso(value)
         value = float(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -10,8 +10,7 @@ import logging
 import math
 import ssl
 import zlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -111,7 +110,11 @@ class Api:
         self.account = account
         self._pool = pool
         self._clock = clock or Clock()
-        self._base = httpx.URL(account.base_url)
+        try:
+            self._base = httpx.URL(account.base_url)
+        except (httpx.InvalidURL, UnicodeError):
+            text = f"{account.source}: {account.variables['base_url']} is no URL that can be used. Mend it."
+            raise VendorError("not_configured", text) from None
         self._allowance = ALLOWANCE
         self._paused_until = -math.inf
         self._turns = anyio.Lock()
@@ -134,7 +137,7 @@ class Api:
                 if not failed.again or attempt == ATTEMPTS or self._allowance < 1:
                     raise failed.error from None
                 self._allowance -= 1
-                if failed.wait_s is None:
+                if not failed.wait_s:  # asked to wait for 0 s, it would be asked four times at once
                     await self._clock.sleep(self._clock.random() * BACKOFF_S * 2 ** (attempt - 1))
             else:
                 self._allowance = min(ALLOWANCE, self._allowance + 2)
@@ -145,33 +148,36 @@ class Api:
         path = request.path
         try:
             url = httpx.URL(path if "://" in path else f"{self._base}/{path.lstrip('/')}")
-        except httpx.InvalidURL:
-            raise PagingStopped(f"{self._who} gave something that is no link for its next page.") from None
+            if request.params:
+                url = url.copy_merge_params(request.params)
+        except (httpx.InvalidURL, ValueError):  # ValueError: half a surrogate pair, which no URL can hold
+            raise PagingStopped(
+                f"{self._who} gave a link or a cursor for its next page that fits into no address."
+            ) from None
         if (url.scheme, url.host, _port(url)) != (self._base.scheme, self._base.host, _port(self._base)):
             raise PagingStopped(
                 f"{self._who} gave a link to another host for its next page. It was not followed, so that "
                 "the key stays with the vendor."
             )
-        return url.copy_merge_params(request.params) if request.params else url
+        return url
 
     async def _turn(self) -> None:
         """Wait for this source's pace and for the pause it asked for."""
-        if self._paused_until - self._clock.now() > LONGEST_WAIT_S:
-            raise self._paused()
+        self._refuse_long_pause()
         async with self._turns:
-            if self._interval:
-                await self._sleep_until(self._next_turn)
-            if self._paused_until - self._clock.now() > LONGEST_WAIT_S:
-                raise self._paused()
-            await self._sleep_until(self._paused_until)
+            self._refuse_long_pause()
+            # Again after each sleep: another request may have been told to wait meanwhile.
+            while (seconds := max(self._next_turn, self._paused_until) - self._clock.now()) > 0:
+                await self._clock.sleep(seconds)
+                self._refuse_long_pause()
             self._next_turn = self._clock.now() + self._interval
 
-    async def _sleep_until(self, when: float) -> None:
-        if (seconds := when - self._clock.now()) > 0:
-            await self._clock.sleep(seconds)
+    def _refuse_long_pause(self) -> None:
+        if self._paused_until - self._clock.now() > LONGEST_WAIT_S:
+            raise self._paused()
 
     def _paused(self) -> VendorError:
-        seconds = math.ceil(self._paused_until - self._clock.now())
+        seconds = math.ceil(round(self._paused_until - self._clock.now(), 3))
         return VendorError(
             "rate_limited",
             f"{self._who} asks to be left alone for another {seconds:,} s. Ask again after that.",
@@ -198,12 +204,17 @@ class Api:
             return self._understood(status, headers, raw)
         raise self._fail("timeout", "did not finish its answer in time. Ask again later.", again=True)
 
-    @asynccontextmanager
-    async def _sent(self, request: Request, url: httpx.URL) -> AsyncIterator[httpx.Response]:
+    def _sent(self, request: Request, url: httpx.URL) -> AbstractAsyncContextManager[httpx.Response]:
         headers = dict(self.account.vendor.headers(self.account.values))
-        client = self._pool.client(url)
-        async with client.stream(request.method, url, headers=headers, json=request.json) as response:
-            yield response
+        try:
+            client = self._pool.client(url)
+        except (ImportError, ValueError, httpx.InvalidURL) as e:
+            raise self._fail(
+                "unavailable",
+                "was not asked: the proxy that HTTPS_PROXY or ALL_PROXY names cannot be used. Name one that "
+                "begins with http://, or none.",
+            ) from e
+        return client.stream(request.method, url, headers=headers, json=request.json)
 
     async def _read(self, response: httpx.Response) -> bytes:
         """The body, unpacked, never more of it than the cap allows.
@@ -216,7 +227,9 @@ class Api:
         unpack = zlib.decompressobj(31) if "gzip" in encoding else None
         cap = self._pool.limits.body
         body = bytearray()
+        begun = False
         async for chunk in response.aiter_raw():
+            begun = True
             try:
                 body += unpack.decompress(chunk, cap + 1 - len(body)) if unpack else chunk
             except zlib.error:
@@ -228,7 +241,7 @@ class Api:
                     ),
                     again=False,
                 )
-        if unpack and body and not unpack.eof:
+        if unpack and begun and not unpack.eof:
             raise self._fail("unavailable", "broke off its answer. Ask again later.", again=True)
         return bytes(body)
 
@@ -240,7 +253,7 @@ class Api:
                 body += chunk
                 if len(body) > ERROR_BODY_CAP:
                     return b""
-            if "gzip" in response.headers.get("content-encoding", ""):
+            if "gzip" in response.headers.get("content-encoding", "").lower():
                 return zlib.decompressobj(31).decompress(bytes(body), ERROR_BODY_CAP)
             return bytes(body)
         except (httpx.TransportError, zlib.error):
@@ -253,6 +266,9 @@ class Api:
         amounts_to = self.account.vendor.outcome(status, body)
         if amounts_to == 200 and readable:
             return body
+        if amounts_to == 200 and raw and not {"content-length", "transfer-encoding"} & set(headers):
+            # Of such an answer nothing but its sense tells whether it came to its end.
+            raise self._fail("unavailable", "broke off its answer. Ask again later.", again=True)
         if amounts_to == 200:
             page = raw.lstrip()[:1] == b"<"
             what = (

@@ -23,15 +23,28 @@ from audience_mcp.vendors.base import AudienceType, Status
 Sort = Literal["size", "smallest", "name", "newest", "updated"]
 MAX_SEARCH = 500
 
+OTHER_NAMES: dict[str, tuple[str, ...]] = {
+    "sources": ("vendor", "vendors", "accounts", "platforms"),
+    "search": ("query", "q", "name", "keyword", "keywords", "filter"),
+    "sort": ("order", "order_by", "sort_by"),
+    "limit": ("max", "count", "top", "page_size", "max_results"),
+    "offset": ("page", "cursor", "skip", "start"),
+    "created_since": ("since", "created_after"),
+    "updated_since": ("updated_after", "modified_since"),
+    "audience": ("id", "name", "ref", "audience_id"),
+    "source": ("vendor", "platform"),
+}
+"""What other tools call the same thing."""
+
 
 def _number(value: object) -> object:
     if isinstance(value, str):
-        value = value.strip().replace(",", "")
+        value = re.sub(r"[,\s]", "", value)
         value = int(value) if re.fullmatch(r"[+-]?\d{1,20}", value, re.ASCII) else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise ValueError("must be a whole number")
+        raise ValueError("must be a whole number such as 10000")
     if value > WHOLE_MAX:
         raise ValueError(f"must be at most {WHOLE_MAX:,}")
     return value
@@ -40,6 +53,15 @@ def _number(value: object) -> object:
 def _text(value: object) -> object:
     """Text; an id that a client sent as the number it looks like is text too."""
     return str(value) if type(value) is int and abs(value) <= WHOLE_MAX else value
+
+
+def _words(value: object) -> object:
+    """Words in a list must all occur, as in a text."""
+    return (
+        " ".join(value)
+        if isinstance(value, list) and all(isinstance(v, str) for v in value)
+        else _text(value)
+    )
 
 
 def _word(value: object) -> object:
@@ -79,13 +101,13 @@ class ListQuestion(_Question):
         default=None,
         description="Source or vendor names; a vendor name means all its accounts. Default: all.",
     )
-    search: Annotated[str, BeforeValidator(_text)] | None = Field(
+    search: Annotated[str, Field(max_length=MAX_SEARCH), BeforeValidator(_words)] | None = Field(
         default=None,
-        max_length=MAX_SEARCH,
         description="Words that must all occur in name, id or description; case and accents are ignored.",
     )
     type: Annotated[AudienceType, BeforeValidator(_word)] | None = Field(
-        default=None, description="How membership is decided."
+        default=None,
+        description="How membership is decided: a static list, a dynamic rule, or a lookalike of another.",
     )
     status: Annotated[Status, BeforeValidator(_word)] | None = Field(
         default=None, description="Processing status."
@@ -95,7 +117,11 @@ class ListQuestion(_Question):
     created_since: Date | None = Field(
         default=None, description="ISO date or date-time (UTC); audiences without that date do not match."
     )
-    updated_since: Date | None = Field(default=None, description="As created_since, for the last change.")
+    updated_since: Date | None = Field(
+        default=None,
+        description="As created_since, for the last change. For those not changed since: sort=updated with "
+        "offset=matched of this answer.",
+    )
     sort: Annotated[Sort, BeforeValidator(_word)] = Field(
         default="size", description="size: biggest first; smallest: smallest first; unknown values come last."
     )
@@ -112,8 +138,8 @@ class ListQuestion(_Question):
 class GetQuestion(_Question):
     """What get_audience may be asked."""
 
-    audience: Annotated[str, BeforeValidator(_text)] = Field(
-        min_length=1, description="A ref (source:id), a vendor's id, or a name."
+    audience: Annotated[str, Field(min_length=1), BeforeValidator(_text)] = Field(
+        description="A ref (source:id), a vendor's id, or a name."
     )
     source: str | None = Field(default=None, description="Look only here: a source or vendor name.")
     refresh: bool = Field(
@@ -126,8 +152,7 @@ QuestionT = TypeVar("QuestionT", ListQuestion, GetQuestion)
 
 def asked(kind: type[QuestionT], arguments: Mapping[str, Any] | None) -> QuestionT:
     """The arguments of a call as a question. Raises ToolError, naming each fault and what is allowed."""
-    known = kind.model_fields
-    given = {name: v for name, v in (arguments or {}).items() if v is not None or name not in known}
+    given = {name: v for name, v in (arguments or {}).items() if not _left_blank(kind, name, v)}
     try:
         question = kind.model_validate(given)
     except ValidationError as e:
@@ -142,14 +167,24 @@ def asked(kind: type[QuestionT], arguments: Mapping[str, Any] | None) -> Questio
     return question
 
 
+def _left_blank(kind: type[BaseModel], name: str, value: object) -> bool:
+    """Whether an optional argument was sent without a value, as some clients do."""
+    field = kind.model_fields.get(name)
+    if field is None or value is None:
+        return field is not None
+    return not field.is_required() and isinstance(value, str) and not value.strip()
+
+
 def _sentence(kind: type[BaseModel], fault: Any) -> str:
     """What was wrong with one argument, and what is allowed."""
     name = clean(str(fault["loc"][0]), 60) if fault["loc"] else "arguments"
     what, context = fault["type"], fault.get("ctx", {})
     if what == "extra_forbidden":
-        near = difflib.get_close_matches(name.lower(), kind.model_fields, 1)
+        known = list(kind.model_fields)
+        meant = [k for k in known if name.lower() in OTHER_NAMES.get(k, ())]
+        near = meant or difflib.get_close_matches(name.lower(), known, 1, 0.7)
         hint = f" Did you mean '{near[0]}'?" if near else ""
-        return f"There is no argument '{name}'.{hint} Allowed: {', '.join(kind.model_fields)}."
+        return f"There is no argument '{name}'.{hint} Allowed: {', '.join(known)}."
     if what == "missing":
         return f"'{name}' is required: {kind.model_fields[name].description}"
     if what == "literal_error":
@@ -159,11 +194,11 @@ def _sentence(kind: type[BaseModel], fault: Any) -> str:
     if what == "string_too_long":
         return f"'{name}' must be at most {context['max_length']} characters."
     if what == "string_too_short":
-        return f"'{name}' must not be empty."
+        return f"'{name}' must not be empty: {kind.model_fields[name].description}"
     if what == "value_error":
         return f"'{name}' {context['error']}."
     if what.startswith("int_"):
-        return f"'{name}' must be a whole number."
+        return f"'{name}' must be a whole number such as 10000."
     if what.startswith("bool_"):
         return f"'{name}' must be true or false."
     if name == "sources":

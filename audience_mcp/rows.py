@@ -26,7 +26,7 @@ def compact(value: object) -> str:
 
 def shown_name(row: Row) -> str:
     """The name as it is shown: clean, and the id where nothing is left of it."""
-    return clean(row.name) or row.id
+    return clean(row.name) or clean(row.id)
 
 
 def concise(source: str, vendor: Vendor, row: Row) -> Audience:
@@ -36,7 +36,7 @@ def concise(source: str, vendor: Vendor, row: Row) -> Audience:
         name=shown_name(row),
         size=row.size,
         size_max=row.size_max,
-        size_note=row.size_note or (vendor.size_unknown if row.size is None else None),
+        size_note=clean(row.size_note or (vendor.size_unknown if row.size is None else None)) or None,
         type=None if row.type == "static" else row.type,
         status=None if row.status == "ready" else row.status,
     )
@@ -61,7 +61,7 @@ def _dated(value: object) -> str | None:
 def details(facts: Mapping[str, object]) -> dict[str, Any] | None:
     """A vendor's further facts, cleaned: at most 12 of them and 1,200 characters of JSON."""
     shown: dict[str, Any] = {}
-    left = MAX_DETAILS_CHARS - 2
+    left = MAX_DETAILS_CHARS - 1
     for key, value in facts.items():
         name, plain = clean(key, 60), _plain(value, MAX_DEPTH)
         if not name or plain is _DROP:
@@ -80,7 +80,7 @@ def _plain(value: object, depth: int) -> Any:
     if isinstance(value, str):
         return clean(value) or _DROP
     if isinstance(value, int):
-        return value if abs(value) <= 2**53 else str(value)[:20] if abs(value) < 10**20 else _DROP
+        return value if abs(value) <= 2**53 else str(value) if abs(value) < 10**20 else _DROP
     if isinstance(value, float):
         return (
             _DROP

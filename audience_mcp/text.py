@@ -13,18 +13,24 @@ import unicodedata
 MAX_TEXT = 200
 """Characters of vendor text shown in any one field."""
 
+MAX_LOOKED_AT = 10_000
+"""Characters of vendor text that are looked at to find those that are shown."""
+
 MAX_ID = 255
 """Characters of an audience's id."""
+
+CUT = "…"
+"""Ends a text that was cut."""
 
 WHOLE_MAX = 2**53
 """Sizes above this are not sizes: JSON readers would round them."""
 
 # Seen by no one, yet read by models: fillers, joiners, variation selectors, the combining grapheme
-# joiner, Mongolian and Khmer format characters, blank braille, interlinear anchors, and all of the
-# tag plane. The rest of the invisible ones are found by their category (see `_HIDDEN`).
+# joiner, Mongolian and Khmer format characters, blank braille, the empty note head, interlinear anchors,
+# and all of the tag plane. The rest of the invisible ones are found by their category (see `_HIDDEN`).
 _DEFAULT_IGNORABLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufffb"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _IGNORABLE = re.compile(f"[{_DEFAULT_IGNORABLE}]")
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
@@ -32,11 +38,13 @@ _MARKS = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670"
     "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
 )
+# Unicode takes none of these apart; without the first, "ILIK" would not find "ılık".
+_STROKES = str.maketrans("ıøłđ", "iold")
 
 
 def visible(text: str) -> str:
     """`text` on one line, without control, bidi, invisible, private or unassigned characters."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable() and (text.isascii() or not _IGNORABLE.search(text)):
         kept = text
     else:
         kept = "".join(
@@ -52,8 +60,8 @@ def clean(text: object, limit: int = MAX_TEXT) -> str:
         return ""
     # Hidden characters are cut away before the length is: 5,000 of them must not push a name out, nor
     # must a text of a million characters be looked at to its end.
-    shown = visible(text[: limit * 50])
-    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + "…"
+    shown = visible(text[:MAX_LOOKED_AT])
+    return shown if len(shown) <= limit else shown[: limit - 1].rstrip() + CUT
 
 
 def identifier(value: object) -> str | None:
@@ -62,7 +70,7 @@ def identifier(value: object) -> str | None:
     A whole number is an id too: some vendors send the same id now as number, now as text.
     """
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value) if abs(value) <= 10**18 else None
+        value = str(value) if abs(value) < 10**MAX_ID else None
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID or not value.isprintable():
         return None
     return None if value.isspace() or (not value.isascii() and _IGNORABLE.search(value)) else value
@@ -83,7 +91,7 @@ def whole(value: object) -> int | None:
 
 
 def fold(text: str) -> str:
-    """`text` without case and accents, for comparing and searching."""
+    """`text` without case, accents and strokes, for comparing and searching."""
     if text.isascii():
         return text.lower()
-    return _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold())).casefold()
+    return _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold())).casefold().translate(_STROKES)

@@ -157,12 +157,14 @@ class _Rule:
 class FaultServer:
     """The four vendors of a sandbox, and `others` by the first segment of their path, on a free port.
 
-    seen: every request. connections: how many were opened. delivered: every JSON answer that was sent
-    whole, by request. bytes_sent: in all.
+    per_page: rows of a page, fewer than are asked for, as a vendor may send them. seen: every request.
+    connections: how many were opened. delivered: every JSON answer that was sent whole, by request.
+    bytes_sent: in all.
     """
 
     sandbox: Sandbox = field(default_factory=Sandbox)
     others: dict[str, Callable[[Asked], Answer]] = field(default_factory=dict)
+    per_page: int | None = None
     seen: list[Seen] = field(default_factory=list)
     delivered: list[tuple[Seen, Any]] = field(default_factory=list)
     connections: int = 0
@@ -191,11 +193,25 @@ class FaultServer:
         """Play a fault to the requests described: `times` of them or for ever, after so many good ones."""
         self._rules.append(_Rule(fault, vendor, kind, page, times, after))
 
+    @property
+    def played(self) -> int:
+        """How many requests were answered with a fault."""
+        return sum(rule.played for rule in self._rules)
+
+    def heal(self) -> None:
+        """Play no faults any more."""
+        self._rules.clear()
+
     def behave(self) -> None:
         """Play no faults any more, and forget what was seen."""
-        for kept in (self._rules, self.seen, self.delivered, self._pages, self._stand_for):
+        self.heal()
+        for kept in (self.seen, self.delivered, self._pages, self._stand_for):
             kept.clear()
         self.connections = self.bytes_sent = 0
+
+    def cursor_for(self, vendor: str, page: int) -> str:
+        """The cursor that was given out for a page."""
+        return next(c for (v, c), p in self._pages.items() if v == vendor and p == page)
 
     def stand_for(self, seen: Seen, cursor: str) -> None:
         """Let `cursor` mean the page that this request asked for."""
@@ -250,6 +266,9 @@ class FaultServer:
             or "/audience/" in asked.path
             or "audience_id" in asked.query
         )
+        size_is = {"batch": "limit", "whop": "first"}.get(vendor)
+        if self.per_page and size_is in meant.query:
+            meant = replace(meant, query={**meant.query, size_is: [str(self.per_page)]})
         answer = self.sandbox.answer(meant)
         if not one and (following := cursor_of(vendor, answer.body)):
             self._pages.setdefault((vendor, following), page + 1)
@@ -469,7 +488,11 @@ def huge(mebibytes: int = 512) -> Fault:
 
 def bomb(mebibytes: int = 64, status: int = 200) -> Fault:
     """A thousandth of that many bytes, which unpack to all of them."""
-    return replied(status, _bomb(mebibytes), {"Content-Encoding": "gzip"})
+
+    async def play(exchange: Exchange) -> None:
+        await exchange.reply(status, _bomb(mebibytes), {"Content-Encoding": "gzip"})
+
+    return play
 
 
 @cache
@@ -490,5 +513,7 @@ def zipped(*, keep: float = 1.0, spoil: bool = False, framed: bool = True) -> Fa
         headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         await exchange.head(200, headers, len(data) if framed else None)
         await exchange.write(data)
+        if keep == 1 and not spoil:
+            exchange.server.delivered.append((exchange.seen, exchange.body))
 
     return play
