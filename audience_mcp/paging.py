@@ -88,6 +88,8 @@ class Walk:
             self.counted = whole(page.total)
         if page.note and page.note not in self.notes:
             self.notes.append(page.note)
+        if page.more is None and self.counted is None:
+            raise self._stopped("does not say whether more audiences follow")
         if not page.more:
             self._end()
         elif page.next is None:

@@ -63,12 +63,13 @@ class Request:
 class Page:
     """What one answer of a listing says.
 
-    rows: the vendor's rows, untouched. more: whether the vendor says that more follow; next: the request
-    for them. total: the vendor's own count of the whole listing. note: what the reader must know.
+    rows: the vendor's rows, untouched. more: whether the vendor says that more follow, None where it says
+    neither; next: the request for them. total: the vendor's own count of the whole listing. note: what the
+    reader must know.
     """
 
     rows: Sequence[object]
-    more: bool = False
+    more: bool | None = False
     next: Request | None = None
     total: object = None
     note: str | None = None
@@ -230,6 +231,18 @@ def a_cursor(body: Mapping[str, object], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise UnexpectedShape(f"'{key}' is not a cursor")
     return value or None
+
+
+def goes_on(flag: bool | None, cursor: str | None) -> bool | None:
+    """Whether more follow: the flag says, else a cursor does; None where the vendor is silent."""
+    return flag if flag is not None else True if cursor else None
+
+
+def says_failure(status: object) -> bool:
+    """Whether a status beside the data is a word, or a false, for failure."""
+    if isinstance(status, str):
+        return any(word in status.lower() for word in ("error", "fail", "false"))
+    return status is not None and not status
 
 
 def picked(raw: Mapping[str, object], *keys: str) -> dict[str, object]:

@@ -24,6 +24,8 @@ from audience_mcp.vendors.base import (
     a_flag,
     an_array,
     an_object,
+    goes_on,
+    is_object,
     picked,
     text_of,
 )
@@ -77,9 +79,7 @@ class Batch(Vendor):
         body = an_object(body)
         more, cursor = a_flag(body, "has_more"), a_cursor(body, "next_from")
         following = request.with_params(**{"from": cursor}) if cursor else None
-        return Page(
-            an_array(body, "audiences"), bool(cursor) if more is None else more, following, body.get("count")
-        )
+        return Page(an_array(body, "audiences"), goes_on(more, cursor), following, body.get("count"))
 
     def row_id(self, raw: Mapping[str, object]) -> object:
         """There is no id: the name, in its exact case, is the key."""
@@ -96,6 +96,11 @@ class Batch(Vendor):
             updated=raw.get("updated"),
             details=picked(raw, "indexing_state", "type"),
         )
+
+    def outcome(self, status: int, body: object) -> int:
+        """An error under 200 is documented nowhere, and is an error all the same."""
+        error = body.get("error_code") if is_object(body) and status == 200 else None
+        return status if not error else 401 if str(error).startswith("AUTHENTICATION") else 500
 
     def one(self, id: str, values: Values) -> Request | None:
         """By name, case-sensitive."""

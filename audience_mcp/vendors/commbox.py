@@ -22,6 +22,7 @@ from audience_mcp.vendors.base import (
     an_object,
     is_object,
     picked,
+    says_failure,
     text_of,
 )
 
@@ -79,5 +80,8 @@ class CommBox(Vendor):
 
     def outcome(self, status: int, body: object) -> int:
         """The body repeats the status, as a number or as text; a failure there counts, whatever HTTP says."""
-        inner = whole(body.get("status")) if is_object(body) else None
-        return inner if status == 200 and inner is not None and 400 <= inner <= 599 else status
+        said = body.get("status") if is_object(body) and status == 200 else None
+        inner = whole(said)
+        if inner is None:
+            return 500 if isinstance(said, str) and says_failure(said) else status
+        return status if inner < 400 else inner if inner < 600 else 500

@@ -22,6 +22,7 @@ from audience_mcp.vendors.base import (
     an_object,
     is_object,
     picked,
+    says_failure,
     text_of,
 )
 
@@ -88,8 +89,8 @@ class Smallest(Vendor):
         return [an_object(an_object(body).get("data"), "its 'data'")]
 
     def outcome(self, status: int, body: object) -> int:
-        """`"status": false` is a failure under any HTTP status; a plan that is too small is a 400."""
-        if not is_object(body) or (status == 200 and body.get("status") is not False):
+        """A `status` of failure counts under any HTTP status; a plan that is too small is a 400."""
+        if not is_object(body) or (status == 200 and not says_failure(body.get("status"))):
             return status
         said = str(body.get("errors") or body.get("error") or body.get("message")).lower()
         if status == 400 and "plan" in said and "upgrade" in said:

@@ -23,6 +23,7 @@ from audience_mcp.vendors.base import (
     a_flag,
     an_array,
     an_object,
+    goes_on,
     is_object,
     picked,
     text_of,
@@ -80,7 +81,7 @@ class Whop(Vendor):
         info = an_object(body.get("page_info"), "its 'page_info'")
         more, cursor = a_flag(info, "has_next_page"), a_cursor(info, "end_cursor")
         following = request.with_params(after=cursor) if cursor else None
-        return Page(an_array(body, "data"), bool(cursor) if more is None else more, following)
+        return Page(an_array(body, "data"), goes_on(more, cursor), following)
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """`total_rows` is the size, save where its zero means "not applicable" or "not yet"."""
@@ -122,8 +123,10 @@ class Whop(Vendor):
         return an_array(an_object(body), "data")
 
     def outcome(self, status: int, body: object) -> int:
-        """A 400 about the `audience_id` is an unknown audience."""
+        """A 400 about `audience_id` is an unknown audience; an error under 200 is an error all the same."""
         error = body.get("error") if is_object(body) else None
+        if status == 200 and error:
+            return 401 if is_object(error) and error.get("type") == "unauthorized" else 500
         return 404 if status == 400 and is_object(error) and error.get("param") == "audience_id" else status
 
     def wait(self, body: object) -> object:

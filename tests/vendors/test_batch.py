@@ -52,7 +52,7 @@ def test_the_first_page_counts_all_and_later_ones_do_not():
         ("more_without_cursor", True, False),
         ("more_with_empty_cursor", True, False),
         ("no_has_more_but_cursor", True, True),
-        ("no_has_more_no_cursor", False, False),
+        ("no_has_more_no_cursor", None, False),  # it says neither: only the count tells
         ("empty_page_with_more", True, True),
         ("empty_account", False, False),
     ],
@@ -78,7 +78,7 @@ def test_an_answer_of_another_shape_is_not_taken_for_an_empty_list(answer):
 
 def test_null_flags_and_cursors_count_as_missing():
     got = BATCH.page({"audiences": [], "has_more": None, "next_from": None, "count": None}, FIRST)
-    assert (got.more, got.next, got.total) == (False, None, None)
+    assert (got.more, got.next, got.total) == (None, None, None)
 
 
 def test_a_page_is_shown_with_names_sizes_states_and_dates():
@@ -193,3 +193,11 @@ def test_the_status_alone_says_what_failed(status, kind):
 
 def test_a_rate_limit_gives_no_hint_of_how_long_to_wait():
     assert wait(BATCH, "rate_limited") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("AUTHENTICATION_INVALID", "unauthorized"), ("SERVER_ERROR", "unavailable")]
+)
+def test_an_error_inside_a_200_counts_even_beside_an_empty_list(code, kind):
+    answer = {"error_code": code, "error_message": "…", "audiences": [], "has_more": False}
+    assert error(BATCH, 200, answer)[0] == kind

@@ -201,3 +201,13 @@ def test_the_wait_is_found_in_either_of_its_two_places(case, seconds):
 @pytest.mark.parametrize("answer", [None, [], "slow down", {"rateLimit": []}, {"rateLimit": {}}])
 def test_an_error_of_any_shape_can_be_asked_for_a_wait(answer):
     assert SMALLEST.wait(answer) is None
+
+
+@pytest.mark.parametrize("status", [False, "error", "false", 0])
+def test_a_status_of_failure_beside_an_empty_list_is_a_failure(status):
+    assert error(SMALLEST, 200, {"status": status, "data": []})[0] == "unavailable"
+
+
+@pytest.mark.parametrize("status", [True, None, "success"])
+def test_a_status_that_is_no_failure_is_none(status):
+    assert SMALLEST.outcome(200, {"status": status, "data": []}) == 200

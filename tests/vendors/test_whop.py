@@ -36,7 +36,7 @@ def test_the_key_goes_out_as_a_bearer_token_and_no_api_version_does():
         ("last_page_with_cursor", False, True),  # not followed: `more` decides
         ("more_without_cursor", True, False),
         ("no_has_next_page_but_cursor", True, True),
-        ("no_has_next_page_no_cursor", False, False),
+        ("no_has_next_page_no_cursor", None, False),  # it says neither: not the end
     ],
 )
 def test_has_next_page_says_whether_pages_follow_and_the_cursor_does_where_it_is_missing(case, more, goes_on):
@@ -281,3 +281,12 @@ def test_an_error_that_is_no_object_keeps_its_status_and_has_no_wait(answer):
                                                ("rate_limited_no_hint", None)])  # fmt: skip
 def test_the_wait_is_found_in_the_message(case, seconds):
     assert wait(WHOP, case) == seconds
+
+
+@pytest.mark.parametrize(
+    ("type", "kind"), [("unauthorized", "unauthorized"), ("internal_server_error", "unavailable")]
+)
+def test_an_error_inside_a_200_counts_even_beside_an_empty_list(type, kind):
+    info = {"has_next_page": False, "end_cursor": None}
+    answer = {"error": {"type": type, "message": "…"}, "data": [], "page_info": info}
+    assert error(WHOP, 200, answer)[0] == kind
