@@ -1,0 +1,144 @@
+"""The command line as a process: exit codes, pipes, Ctrl-C, and what is not loaded when it serves."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.process import environment
+
+PROGRAM = [sys.executable, "-m", "audience_mcp"]
+HEAVY = ("typer", "cyclopts", "rich", "httpx", "audience_mcp.cli", "audience_mcp.http", "audience_mcp.hosts")
+
+
+def ran(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        env=environment(**variables),
+        timeout=60,
+    )
+
+
+def started(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(**variables),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "not_loaded"), [([], (*HEAVY, "audience_mcp.sandbox")), (["--sandbox"], HEAVY)]
+)
+def test_serving_loads_nothing_that_only_people_and_vendors_need(
+    arguments: list[str], not_loaded: tuple[str, ...]
+) -> None:
+    process = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "audience_mcp", *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        env=environment(),
+        timeout=60,
+    )
+    loaded = set(re.findall(r"^import time:.*\|\s*(\S+)$", process.stderr, re.M))
+    assert process.returncode == 0
+    assert "audience_mcp.server" in loaded
+    assert [name for name in not_loaded if name in loaded] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["list", "--sandbox", "--limit", "1"], 0),
+        (["get", "--sandbox", "no such audience"], 1),
+        (["check"], 1),
+        (["list", "--sort", "sideways"], 2),
+        (["--port", "1"], 2),
+    ],
+)
+def test_the_exit_code_says_how_it_went(arguments: list[str], code: int) -> None:
+    process = ran(*arguments)
+    assert process.returncode == code
+    assert bool(process.stderr) == bool(code)
+    assert "Traceback" not in process.stderr
+
+
+def test_a_key_that_is_refused_is_named_by_its_variable_and_is_itself_nowhere() -> None:
+    key = "sk-secret-0123456789"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        origin = f"http://127.0.0.1:{server.getsockname()[1]}"
+        variables = {"COMMBOX_API_KEY": key, "COMMBOX_BASE_URL": origin, "AUDIENCE_MCP_LOG_LEVEL": "DEBUG"}
+        with started("check", **variables) as process:
+            asking, _ = server.accept()
+            with asking:
+                assert key.encode() in asking.recv(65536)
+                asking.sendall(b"HTTP/1.1 401 " + key.encode() + b"\r\nContent-Length: 0\r\n\r\n")
+                out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert b"COMMBOX_API_KEY" in out
+    assert b"HTTP 401" in err
+    assert key.encode() not in out + err
+
+
+def test_the_demo_runs_from_the_command_line() -> None:
+    process = ran("demo")
+    assert process.returncode == 0
+    assert "questions answered" in process.stdout
+
+
+def test_json_is_utf8_whatever_the_locale() -> None:
+    variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    process = ran("list", "--sandbox", "--sources", "batch", "--json", **variables)
+    assert any("今月" in row["name"] for row in json.loads(process.stdout)["audiences"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list", "--sandbox"], ["list", "--sandbox", "--json"], ["check", "--sandbox"]]
+)
+def test_a_reader_that_goes_away_is_no_fault(arguments: list[str]) -> None:
+    with started(*arguments) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize("command", [["list"], ["get", "x"], ["check"]])
+def test_ctrl_c_ends_with_130_and_without_a_traceback(command: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        origin = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with started(*command, COMMBOX_API_KEY="key-0123456789", COMMBOX_BASE_URL=origin) as process:
+            assert process.stderr is not None
+            asking, _ = server.accept()
+            with asking:  # it waits for an answer that never comes
+                process.send_signal(signal.SIGINT)
+                assert process.stderr.read() == b""
+                assert process.wait(timeout=60) == 130
+
+
+def test_a_thread_that_is_stuck_does_not_hold_the_exit() -> None:
+    stuck = (
+        "import asyncio, sys, threading\n"
+        "from audience_mcp.cli.asking import finish\n"
+        "async def main():\n"
+        "    asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)\n"
+        "    return 3\n"
+        "sys.exit(finish(main))\n"
+    )
+    process = subprocess.run([sys.executable, "-c", stuck], env=environment(), timeout=60)
+    assert process.returncode == 3

@@ -1,0 +1,87 @@
+"""What a person sees on a terminal: bars, colours, progress, nothing wider than the window."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("terminals of POSIX", allow_module_level=True)
+
+from rich.cells import cell_len
+
+from tests.support.terminal import on_a_terminal
+
+WIDTHS = (40, 60, 200)
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "--sandbox", "--limit", "40"],
+        ["list", "--sandbox", "--status", "failed", "--detail", "full", "--limit", "3"],
+        ["get", "--sandbox", "VIP", "--source", "batch"],
+        ["check", "--sandbox"],
+    ],
+    ids=" ".join,
+)
+def test_no_line_is_wider_than_the_terminal(arguments: list[str], columns: int) -> None:
+    seen = on_a_terminal(*arguments, columns=columns)
+    assert seen.code == 0
+    assert [line for line in seen.lines if cell_len(line) > columns] == []
+
+
+@pytest.mark.parametrize(("columns", "longest"), [(60, 0), (100, 10), (160, 20)])
+def test_the_biggest_audience_has_the_longest_bar_and_narrow_terminals_have_none(
+    columns: int, longest: int
+) -> None:
+    seen = on_a_terminal("list", "--sandbox", "--limit", "5", columns=columns)
+    bars = [line.count("█") for line in seen.lines if "█" in line]
+    assert bars == sorted(bars, reverse=True)
+    assert max(bars, default=0) == longest
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_a_ref_is_never_cut(columns: int) -> None:
+    seen = on_a_terminal("list", "--sandbox", "--sources", "whop", "--limit", "3", columns=columns)
+    assert "…" not in seen.text
+    assert "whop:adaud_" in seen.text
+
+
+def test_unknown_sizes_have_their_reason_at_every_width() -> None:
+    for columns in (60, 160):
+        seen = on_a_terminal("list", "--sandbox", "--type", "lookalike", "--limit", "1", columns=columns)
+        row = seen.text.split("\n\n")[0]
+        assert "unknown" in row
+        assert "lookalike: " in " ".join(row.split())
+
+
+def test_colours_are_there_and_no_color_takes_them_away() -> None:
+    coloured = on_a_terminal("check", "--sandbox", columns=80)
+    plain = on_a_terminal("check", "--sandbox", columns=80, NO_COLOR="1")
+    assert "\x1b[32mok" in coloured.raw
+    assert "\x1b[3" not in plain.raw
+    assert coloured.text.split("\n")[0] == plain.text.split("\n")[0]
+
+
+def test_progress_is_shown_on_the_terminal_and_cleared_away() -> None:
+    seen = on_a_terminal("list", "--sandbox", "--limit", "1", columns=100, progress=True)
+    assert "reading" in seen.text
+    assert "\x1b[2K" in seen.raw  # the line is emptied again
+    assert "audiences read" in seen.text
+    assert "reading" not in on_a_terminal("list", "--sandbox", "--limit", "1", columns=100).text
+
+
+def test_a_terminal_that_can_only_write_lines_gets_only_lines() -> None:
+    seen = on_a_terminal("list", "--sandbox", "--limit", "3", columns=80, progress=True, TERM="dumb")
+    assert "\x1b" not in seen.raw
+    assert "All app users" in seen.text
+
+
+def test_help_fits_an_ordinary_terminal_and_keeps_its_examples_line_by_line() -> None:
+    for command in ((), ("list",), ("get",), ("check",), ("install",), ("uninstall",)):
+        seen = on_a_terminal(*command, "--help", columns=80)
+        assert [line for line in seen.lines if cell_len(line) > 80] == []
+    assert "  audience-mcp list --search vip --limit 10" in on_a_terminal("--help", columns=80).text

@@ -1,0 +1,75 @@
+"""The program on a terminal of a given width: what a person sees, and what is typed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from dataclasses import dataclass
+
+from tests.support.process import environment
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came to the terminal, and the exit code."""
+
+    raw: str
+    code: int
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines without colours and without the space that fills them."""
+        return [line.rstrip() for line in ESCAPES.sub("", self.raw).replace("\r\n", "\n").split("\n")]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+def _own_terminal() -> None:
+    """Make stdin the terminal that Ctrl-C comes from."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def on_a_terminal(
+    *arguments: str,
+    columns: int,
+    typed: tuple[str, str] | None = None,
+    progress: bool = False,
+    **variables: str,
+) -> Seen:
+    """Run `python -m audience_mcp` on a terminal; stderr goes there too only where `progress` is wanted.
+
+    typed: a text to wait for, and what is then typed.
+    """
+    mine, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "audience_mcp", *arguments],
+        stdin=its,
+        stdout=its,
+        stderr=its if progress or typed else subprocess.DEVNULL,
+        env=environment(**{"TERM": "xterm-256color", "LANG": "C.UTF-8", **variables}),
+        preexec_fn=_own_terminal,
+    )
+    os.close(its)
+    came = bytearray()
+    try:
+        while part := os.read(mine, 65536):
+            came += part
+            if typed and typed[0].encode() in came:
+                os.write(mine, typed[1].encode())
+                typed = None
+    except OSError:  # how Linux says that no one has the terminal open any more
+        pass
+    os.close(mine)
+    return Seen(came.decode("utf-8"), process.wait(timeout=30))
