@@ -150,6 +150,8 @@ class Finder:
         return self._answer("name", [_Part(r, held=h) for r, h in held.items()], rows)
 
     def _answer(self, by: MatchedBy, parts: Sequence[_Part], rows: Sequence[Found] = ()) -> AudienceMatch:
+        if by == "id":  # who was asked and has it not has nothing to say
+            parts = [part for part in parts if part.row or not part.report().complete]
         rows = rows or [(part.reader, part.row) for part in parts if part.row]
         reports = [part.report() for part in parts]
         notes = [note for part in parts if part.held for note in part.held.notes]

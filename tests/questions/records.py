@@ -1,0 +1,160 @@
+"""What is true of every made-up audience, reckoned from the vendors' raw rows and from nothing else.
+
+This is the contract's table once more, on purpose without the server's code: a fault there must show here.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from audience_mcp.sandbox import Sandbox
+
+VENDORS = ("commbox", "batch", "smallest", "whop")
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One audience. `size` is None where nobody knows it."""
+
+    vendor: str
+    id: str
+    name: str
+    size: int | None
+    status: str
+    type: str
+    created: datetime | None
+    updated: datetime | None
+    raw: Raw
+
+    @property
+    def ref(self) -> str:
+        return f"{self.vendor}:{self.id}"
+
+    def says(self, *words: str) -> bool:
+        """Whether every word occurs in its name, id or description, ignoring case and accents."""
+        text = plain(f"{self.name} {self.id} {self.raw.get('description', '')}")
+        return all(plain(word) in text for word in words)
+
+
+def plain(text: str) -> str:
+    """Lower case and without accents."""
+    apart = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in apart if not unicodedata.combining(c))
+
+
+def truth() -> list[Record]:
+    """Every audience of the sandbox."""
+    rows = Sandbox().rows
+    return [record for vendor in VENDORS for record in records(vendor, rows[vendor], whop_size)]
+
+
+def whop_size(row: Raw) -> int | None:
+    """None where Whop's 0 says nothing: no rows belong to the audience, or they are not counted yet."""
+    if row["audience_type"] == "lookalike" or row["source_type"] == "engagement":
+        return None
+    if row["status"] in ("pending", "processing", "syncing") and row["total_rows"] == 0:
+        return None
+    return int(row["total_rows"])
+
+
+def records(vendor: str, rows: Iterable[Any], size_at_whop: Callable[[Raw], int | None]) -> list[Record]:
+    """A vendor's rows as records."""
+    return [_RECORD[vendor](row, size_at_whop) for row in rows]
+
+
+def biggest_first(of: Iterable[Record]) -> list[Record]:
+    """In the order of `sort: size`: unknown sizes last, ties by ref."""
+    return sorted(of, key=lambda r: (r.size is None, -(r.size or 0), r.ref))
+
+
+def total(of: Iterable[Record]) -> int:
+    """The sum of the known sizes."""
+    return sum(r.size for r in of if r.size is not None)
+
+
+def at(of: Iterable[Record], *vendors: str) -> list[Record]:
+    """Those of these vendors."""
+    return [r for r in of if r.vendor in vendors]
+
+
+def the_one(of: Iterable[Record], ref: str) -> Record:
+    """The audience of that ref. Raises LookupError where there is none."""
+    for record in of:
+        if record.ref == ref:
+            return record
+    raise LookupError(f"there is no {ref}")
+
+
+def date(text: str) -> datetime:
+    """An ISO date or date-time in UTC, with any number of fractional digits."""
+    found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?Z)?", text)
+    assert found, text
+    *whole, fraction = found.groups()
+    numbers = [int(part or 0) for part in whole]
+    return datetime(*numbers, int(f"{fraction or 0:0<6}"[:6]), timezone.utc)  # type: ignore[arg-type]
+
+
+def _commbox(row: Raw, _: Any) -> Record:
+    size = row.get("user_count") if row["type"] == "Static" else None
+    made = date(row["created_time"])
+    return Record(
+        "commbox", row["id"], row["name"] or row["id"], size, "ready", row["type"].lower(), made, None, row
+    )
+
+
+def _batch(row: Raw, _: Any) -> Record:
+    status = {"APPLIED": "ready", "REPLACED": "ready", "IN_PROGRESS": "processing"}[row["indexing_state"]]
+    return Record(
+        "batch",
+        row["name"],
+        row.get("display_name") or row["name"],
+        row["nb_ids"],
+        status,
+        "static",
+        date(row["created"]),
+        date(row["updated"]),
+        row,
+    )
+
+
+def _smallest(row: Raw, _: Any) -> Record:
+    return Record(
+        "smallest",
+        row["_id"],
+        row["name"],
+        int(row["memberCount"]),
+        "ready",
+        "static",
+        date(row["createdAt"]),
+        date(row["updatedAt"]),
+        row,
+    )
+
+
+def _whop(row: Raw, size_at_whop: Callable[[Raw], int | None]) -> Record:
+    by_rule = row["source_type"] in ("engagement", "people_filter") or row["auto_refresh"]
+    return Record(
+        "whop",
+        row["id"],
+        row["name"],
+        size_at_whop(row),
+        row["status"] if row["status"] in ("ready", "partial", "failed") else "processing",
+        "lookalike" if row["audience_type"] == "lookalike" else "dynamic" if by_rule else "static",
+        datetime.fromtimestamp(row["created_at"], timezone.utc),
+        datetime.fromtimestamp(row["updated_at"], timezone.utc),
+        row,
+    )
+
+
+_RECORD: Mapping[str, Callable[[Raw, Any], Record]] = {
+    "commbox": _commbox,
+    "batch": _batch,
+    "smallest": _smallest,
+    "whop": _whop,
+}

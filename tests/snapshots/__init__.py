@@ -1,0 +1,1 @@
+"""What clients get, word by word, as files: `python -m tests.snapshots.renew` writes them anew."""

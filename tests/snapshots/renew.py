@@ -1,0 +1,20 @@
+"""Write all snapshots anew: `python -m tests.snapshots.renew`. Then read the difference."""
+
+from __future__ import annotations
+
+import anyio
+
+from tests.snapshots.taking import FOLDER, file_of, pretty, taken
+
+
+def main() -> None:
+    shots = anyio.run(taken)
+    for file in FOLDER.glob("*.json"):
+        file.unlink()
+    for name, shot in shots.items():
+        file_of(name).write_text(pretty(shot), encoding="utf-8")
+    print(f"{len(shots)} snapshots written.")
+
+
+if __name__ == "__main__":
+    main()
