@@ -1,0 +1,162 @@
+"""A weekly report on all audiences, in Markdown, read through the server over stdio.
+
+    python examples/weekly_report.py --sandbox
+    python examples/weekly_report.py --since 2026-11-09 --rows 5 > report.md
+
+Without --sandbox the keys of your vendors are taken from the environment. The exit code is 0 where every
+source was read in full, 3 where the report is not complete (its first lines say what is missing), and 1
+where there is nothing to report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import anyio
+from mcp import Client, StdioServerParameters
+
+Answer = Mapping[str, Any]
+
+
+class NoAnswer(Exception):
+    """The server had nothing to tell; the text is its own."""
+
+
+async def asked(client: Client, **arguments: object) -> Answer:
+    """What list_audiences answers. Raises NoAnswer."""
+    result = await client.call_tool("list_audiences", arguments)
+    if result.is_error or not isinstance(result.structured_content, dict):
+        raise NoAnswer(" ".join(getattr(block, "text", "") for block in result.content))
+    return result.structured_content
+
+
+async def read_to_the_end(client: Client) -> Answer:
+    """The totals. A reading that outlasts a call goes on behind it, so ask again while more comes in."""
+    whole = await asked(client, limit=0)
+    before = -1
+    while not whole["complete"] and whole["matched"] > before:
+        before, whole = whole["matched"], await asked(client, limit=0)
+    return whole
+
+
+def cell(text: object) -> str:
+    """A vendor's text so that Markdown shows it and does nothing with it."""
+    return re.sub(r"([\\`*_\[\]<>|~&]|:(?=//))", r"\\\1", str(text))
+
+
+def code(ref: str) -> str:
+    """A ref, to be copied as it stands."""
+    return cell(ref) if re.search(r"[`|\\]", ref) else f"`{ref}`"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """A table; columns of numbers are right-aligned."""
+    numbers = ("Size", "Audiences", "Sum of sizes", "Of unknown size")
+    rule = ["---:" if name in numbers else "---" for name in head]
+    return [f"| {' | '.join(map(str, row))} |" for row in (head, rule, *rows)]
+
+
+def size(row: Answer) -> str:
+    """The size, or a word for not knowing it."""
+    return f"{row['size']:,}" if "size" in row else "unknown"
+
+
+def part(title: str, answer: Answer, column: str, value: Callable[[Answer], object]) -> list[str]:
+    """A heading with the number of audiences, and the rows that came, with one more column of them."""
+    shown = answer["audiences"]
+    rows = [[cell(row["name"]), size(row), cell(value(row)), code(row["ref"])] for row in shown]
+    left = answer["matched"] - len(shown)
+    return [
+        f"\n## {title} ({answer['matched']:,})\n",
+        *(table(["Audience", "Size", column, "Ref"], rows) if shown else ["None."]),
+        *([f"\n… and {left:,} more."] if shown and left else []),
+    ]
+
+
+def day(row: Answer, key: str) -> str:
+    """The day of a date, where there is one."""
+    return str(row.get(key, ""))[:10]
+
+
+def head(whole: Answer, since: str) -> list[str]:
+    """Whether it is complete, and the totals of each source."""
+    lines = [f"# Audiences, since {since}\n"]
+    if whole["complete"]:
+        lines.append("Complete: every page of every source was read.")
+    else:
+        lines.append("**Not complete. The figures are a lower bound.**\n")
+        told = ((s, s.get("error", {}).get("message", "not read in full")) for s in whole["sources"])
+        lines += [f"- {cell(message)}" for source, message in told if not source["complete"]]
+    rows = [
+        [
+            s["source"],
+            f"{s['audiences']:,}" if "audiences" in s else "not read",
+            f"{s['sum_of_sizes']:,}" if "sum_of_sizes" in s else "not read",
+            f"{s['unknown_sizes']:,}" if "unknown_sizes" in s else "not read",
+            s["size_counts"],
+        ]
+        for s in whole["sources"]
+    ]
+    total = [f"{whole[key]:,}" for key in ("matched", "sum_of_sizes", "unknown_sizes")]
+    rows.append(["**all**", *total, "different things: not people"])
+    columns = ["Source", "Audiences", "Sum of sizes", "Of unknown size", "One unit of size is"]
+    return [*lines, "\n## Totals\n", *table(columns, rows), "\nA person in two audiences counts twice."]
+
+
+async def report(client: Client, since: str, rows: int) -> tuple[list[str], bool]:
+    """The lines of the report, and whether it is complete. Raises NoAnswer."""
+    whole = await read_to_the_end(client)
+    biggest = await asked(client, limit=rows)
+    new = await asked(client, created_since=since, sort="newest", limit=rows, detail="full")
+    changed = await asked(client, updated_since=since, sort="updated", limit=rows, detail="full")
+    failed = await asked(client, status="failed", limit=rows, detail="full")
+    # Unknown sizes come last in every order by size, so they begin after the known ones.
+    known = whole["matched"] - whole["unknown_sizes"]
+    unknown = await asked(client, offset=known, limit=min(rows, whole["unknown_sizes"]))
+    unknown = {**unknown, "matched": whole["unknown_sizes"]}
+    lines = [
+        *head(whole, since),
+        *part("Biggest", biggest, "Status", lambda row: row.get("status", "ready")),
+        *part("New", new, "Created", lambda row: day(row, "created_at")),
+        *part("Changed, new ones included", changed, "Updated", lambda row: day(row, "updated_at")),
+        *part("Failed", failed, "Why", lambda row: row.get("details", {}).get("error_message", "")),
+        *part("Of unknown size", unknown, "Why", lambda row: row.get("size_note", "")),
+    ]
+    return lines, all(a["complete"] for a in (whole, biggest, new, changed, failed, unknown))
+
+
+async def main(options: argparse.Namespace) -> int:
+    """Print the report; the exit code."""
+    flags = ["--sandbox"] if options.sandbox else []
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "audience_mcp", *flags], env=dict(os.environ)
+    )
+    async with Client(server) as client:
+        try:
+            lines, complete = await report(client, options.since, options.rows)
+        except NoAnswer as e:
+            print(e, file=sys.stderr)
+            return 1
+    sys.stdout.reconfigure(encoding="utf-8")  # names are in any script, whatever the terminal's is
+    print("\n".join(lines))
+    return 0 if complete else 3
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    a_week_ago = (datetime.now(timezone.utc) - timedelta(days=7)).date().isoformat()
+    parser = argparse.ArgumentParser(description="A weekly report on all audiences, in Markdown.")
+    parser.add_argument("--sandbox", action="store_true", help="made-up audiences, no keys")
+    parser.add_argument("--since", default=a_week_ago, help="new and changed since; default: 7 days ago")
+    parser.add_argument("--rows", type=int, default=10, help="rows of each table; default: 10")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(anyio.run(main, options(sys.argv[1:])))

@@ -1,0 +1,609 @@
+"""The guides in docs/: what they say is what the code declares, and what the server says when provoked."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shlex
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+
+import audience_mcp.server
+import audience_mcp.vendors
+from audience_mcp import logs, paging
+from audience_mcp.catalog import open_catalog
+from audience_mcp.cli.app import application
+from audience_mcp.config import configuration
+from audience_mcp.http import Api, Limits, Pool
+from audience_mcp.reading import Connect
+from audience_mcp.replies import sentence
+from audience_mcp.sandbox import Answer, Asked, Sandbox
+from audience_mcp.sandbox.data import SMALLEST_UNLISTED
+from audience_mcp.server import build
+from audience_mcp.vendors import BUILT_IN, vendors
+from audience_mcp.vendors.base import Account, Page, Request, Row, Setting, Values, Vendor
+from tests.support import faults
+from tests.support.clock import FakeClock
+from tests.support.process import environment
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+TROUBLES = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+SECURITY = (DOCS / "security.md").read_text(encoding="utf-8")
+VENDORS = (DOCS / "vendors.md").read_text(encoding="utf-8")
+
+# --- troubleshooting.md -------------------------------------------------------------------------------
+
+ENTRIES = dict(re.findall(r"^### `(.+)`\n<!-- provoked by: (.+) -->$", TROUBLES, re.M))
+"""What is said to have each message said, by message."""
+
+Scenario = Callable[..., Awaitable[list[str]]]
+SCENARIOS: dict[str, Scenario] = {}
+
+
+def scenario(play: Scenario) -> Scenario:
+    SCENARIOS[play.__name__] = play
+    return play
+
+
+def pattern(heading: str) -> re.Pattern[str]:
+    """A heading as what it stands for: braces for any text."""
+    return re.compile(re.sub(r"\\\{.+?\\\}", ".+?", re.escape(heading)))
+
+
+class Linked(Vendor):
+    """A vendor whose pages name the next one's address."""
+
+    name = "linked"
+    title = "Linked"
+    settings = (
+        Setting("api_key", ("LINKED_API_KEY",), "Key", required=True, secret=True),
+        Setting("base_url", ("LINKED_BASE_URL",), "Base URL", default="https://linked.example"),
+    )
+    size_counts = "people"
+    id_shape = re.compile("[0-9]+")
+
+    def first(self, values: Values) -> Request:
+        return Request("list")
+
+    def page(self, body: object, request: Request) -> Page:
+        assert isinstance(body, dict)
+        return Page(body["rows"], True, Request(body["next"]))
+
+    def row(self, raw: Mapping[str, object], id: str) -> Row:
+        return Row(id, id)
+
+
+def said_in(result: Any) -> list[str]:
+    """Every sentence of a result that a reader sees."""
+    if result.is_error:
+        return [block.text for block in result.content]
+    answer = result.structured_content
+    return [
+        *answer.get("notes", []),
+        *(s["error"]["message"] for s in answer["sources"] if "error" in s),
+        *(row["size_note"] for row in answer["audiences"] if "size_note" in row),
+    ]
+
+
+@asynccontextmanager
+async def client_of(
+    variables: Mapping[str, str], *, clock: FakeClock | None = None, connect: Connect | None = None
+) -> AsyncIterator[Client]:
+    """A client of the real server, in memory, where exactly these variables are set."""
+    configured = configuration(variables, [*vendors().values(), Linked()])
+    server = build(
+        configured,
+        lambda: open_catalog(configured, clock=clock or FakeClock(), connect=connect),
+        logs.Redactor([]),
+    )
+    with anyio.fail_after(60):
+        async with Client(server) as client:
+            yield client
+
+
+def of(vendor: str, server: faults.FaultServer) -> dict[str, str]:
+    """The variables of one vendor, at a server that plays faults."""
+    return {
+        k: v for k, v in server.sandbox.environment(server.origin).items() if k.startswith(vendor.upper())
+    }
+
+
+async def played(
+    vendor: str,
+    fault: faults.Fault | None = None,
+    *,
+    data: list[Any] | None = None,
+    clock: FakeClock | None = None,
+    limits: Limits | None = None,
+) -> list[str]:
+    """What a list of one vendor says where it plays a fault for ever."""
+    clock, pool = clock or FakeClock(), Pool(limits)
+
+    def connect(account: Account) -> Any:
+        return Api(account, pool, clock).fetch
+
+    async with faults.serving(faults.FaultServer(Sandbox({} if data is None else {vendor: data}))) as server:
+        if fault:
+            server.play(fault, vendor)
+        try:
+            async with client_of(of(vendor, server), clock=clock, connect=connect) as client:
+                return said_in(await client.call_tool("list_audiences", {}))
+        finally:
+            await pool.aclose()
+
+
+async def ended(*arguments: str, refused: int = 2, **variables: str) -> list[str]:
+    """The lines on stderr of the real program, whose stdin is empty; those of the log without their head.
+
+    refused: its exit code where it does not start.
+    """
+    done = await anyio.run_process(
+        [sys.executable, "-m", "audience_mcp", *arguments],
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    lines = done.stderr.decode().splitlines()
+    assert done.returncode == (refused if lines[0].startswith("audience-mcp: ") else 0)
+    return [re.sub(r"^\S+ \S+ [A-Z]+ [\w.]+: ", "", line) for line in lines]
+
+
+@scenario
+async def start(*pairs: str) -> list[str]:
+    return await ended(**dict(pair.split("=", 1) for pair in pairs))
+
+
+@scenario
+async def start_http(*pairs: str) -> list[str]:
+    return await ended("--http", "--port", "0", **dict(pair.split("=", 1) for pair in pairs))
+
+
+@scenario
+async def start_http_elsewhere() -> list[str]:
+    return await ended("--http", "--host", "0.0.0.0", "--port", "0")
+
+
+@scenario
+async def start_http_on_a_taken_port() -> list[str]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return await ended("--http", "--port", str(taken.getsockname()[1]), refused=1)
+
+
+@scenario
+async def plugin_that_is_no_vendor() -> list[str]:
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    point = EntryPoint("acme", "pathlib:Path", audience_mcp.vendors.GROUP)
+    log = logging.getLogger("audience_mcp.vendors")
+    log.addHandler(handler)
+    try:
+        with mock.patch.object(audience_mcp.vendors, "entry_points", return_value=[point]):
+            vendors.__wrapped__()
+    finally:
+        log.removeHandler(handler)
+    return told
+
+
+@scenario
+async def configured(*pairs: str) -> list[str]:
+    async with client_of(dict(pair.split("=", 1) for pair in pairs)) as client:
+        return said_in(await client.call_tool("list_audiences", {}))
+
+
+@scenario
+async def asks(tool: str, arguments: str, *pairs: str) -> list[str]:
+    """Of the sandbox, or of what the variables configure."""
+    async with faults.serving() as server:
+        variables = dict(pair.split("=", 1) for pair in pairs) or server.sandbox.environment(server.origin)
+        async with client_of(variables) as client:
+            return said_in(await client.call_tool(tool, json.loads(arguments)))
+
+
+@scenario
+async def unknown_tool() -> list[str]:
+    async with client_of({}) as client:
+        with pytest.raises(MCPError) as raised:
+            await client.call_tool("delete_audience", {})
+        return [raised.value.error.message]
+
+
+@scenario
+async def status(vendor: str, code: str) -> list[str]:
+    return await played(vendor, faults.refused(int(code)))
+
+
+@scenario
+async def told_to_wait(vendor: str, seconds: str) -> list[str]:
+    return await played(vendor, faults.refused(429, Retry_After=seconds))
+
+
+def batch_page(**more: object) -> faults.Fault:
+    row = {"name": "a", "nb_ids": 1, "indexing_state": "APPLIED"}
+    return faults.replied(200, {"audiences": [row, {**row, "name": "b"}], **more})
+
+
+FAULTS: dict[str, faults.Fault] = {
+    "cut_off": faults.cut_off,
+    "web_page": faults.html(200),
+    "nothing": faults.replied(200, b""),
+    "no_json": faults.replied(200, b"nope"),
+    "brotli": faults.replied(200, b"x", {"Content-Encoding": "br"}),
+    "spoilt_gzip": faults.zipped(spoil=True),
+    "other_shape": faults.replied(200, {"unexpected": 1}),
+    "cursor_of_no_address": batch_page(has_more=True, next_from="\ud800"),
+    "more_without_cursor": batch_page(has_more=True),
+    "same_cursor": batch_page(has_more=True, next_from="again"),
+    "long_cursor": batch_page(has_more=True, next_from="x" * 70_000),
+    "counts_more": batch_page(has_more=False, count=5),
+    "counts_fewer": batch_page(has_more=False, count=1),
+}
+
+
+@scenario
+async def fault(vendor: str, name: str) -> list[str]:
+    return await played(vendor, FAULTS[name])
+
+
+@scenario
+async def nobody_listens() -> list[str]:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        return await configured("COMMBOX_API_KEY=key", f"COMMBOX_BASE_URL={url}")
+
+
+@scenario
+async def certificate_of_a_stranger() -> list[str]:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(Path(__file__).parent / "faults" / "untrusted.pem")
+    async with faults.serving(tls=tls) as server:
+        url = f"https://localhost:{server.port}"
+        return await configured("COMMBOX_API_KEY=key", f"COMMBOX_BASE_URL={url}")
+
+
+@scenario
+async def no_connection_in_time() -> list[str]:
+    return await played("commbox", limits=Limits(connect_s=0))
+
+
+@scenario
+async def silence() -> list[str]:
+    return await played("commbox", faults.hang_before_headers, limits=Limits(read_s=0.05))
+
+
+@scenario
+async def a_byte_a_second() -> list[str]:
+    clock = FakeClock()
+    server = {"AUDIENCE_MCP_DEADLINE_S": "3600"}
+    async with faults.serving() as vendor:
+        vendor.play(faults.drip(lambda: clock.advance(1)), "commbox")
+        async with client_of(of("commbox", vendor) | server, clock=clock) as client:
+            return said_in(await client.call_tool("list_audiences", {}))
+
+
+@scenario
+async def one_of_another_shape() -> list[str]:
+    async with faults.serving() as server:
+        server.play(faults.replied(200, []), "batch", kind="one")
+        server.play(faults.refused(401), "batch", kind="list")
+        variables = of("batch", server) | of("smallest", server)
+        async with client_of(variables) as client:
+            id = server.sandbox.rows["smallest"][0]["_id"]  # type: ignore[index]
+            return said_in(await client.call_tool("get_audience", {"audience": id}))
+
+
+@scenario
+async def page_too_big() -> list[str]:
+    return await played("commbox", limits=Limits(body=1_000))
+
+
+@scenario
+async def link_to_another_host() -> list[str]:
+    def page(asked: Asked) -> Answer:
+        return Answer(200, {"rows": [{"id": "1"}], "next": "https://elsewhere.example/list"})
+
+    async with faults.serving(faults.FaultServer(others={"linked": page})) as server:
+        return await configured("LINKED_API_KEY=key", f"LINKED_BASE_URL={server.origin}/linked")
+
+
+@scenario
+async def endless_pages() -> list[str]:
+    pages = 0
+
+    async def another(exchange: faults.Exchange) -> None:
+        nonlocal pages
+        pages += 1
+        await batch_page(has_more=True, next_from=f"page-{pages}")(exchange)
+
+    with mock.patch.object(paging, "MAX_PAGES", 3):
+        return await played("batch", another)
+
+
+@scenario
+async def one_source_of_two_refused() -> list[str]:
+    async with faults.serving() as server:
+        server.play(faults.refused(401), "commbox")
+        async with client_of(of("commbox", server) | of("smallest", server)) as client:
+            return said_in(await client.call_tool("list_audiences", {}))
+
+
+@scenario
+async def every_source_refused() -> list[str]:
+    async with faults.serving() as server:
+        server.play(faults.refused(401))
+        async with client_of(server.sandbox.environment(server.origin)) as client:
+            return said_in(await client.call_tool("list_audiences", {}))
+
+
+@scenario
+async def deadline() -> list[str]:
+    clock = FakeClock()
+
+    async def too_late(exchange: faults.Exchange) -> None:
+        clock.advance(60)
+        await exchange.hang()
+
+    async with faults.serving() as server:
+        server.play(too_late, "batch", page=2)
+        async with client_of(of("batch", server), clock=clock) as client:
+            return said_in(await client.call_tool("list_audiences", {}))
+
+
+@scenario
+async def newer_reading_fails() -> list[str]:
+    async with faults.serving() as server:
+        server.play(faults.refused(401), "commbox", after=1)
+        async with client_of(of("commbox", server)) as client:
+            await client.call_tool("list_audiences", {})
+            return said_in(await client.call_tool("list_audiences", {"refresh": True}))
+
+
+@scenario
+async def one_found_while_a_source_is_refused() -> list[str]:
+    async with faults.serving() as server:
+        server.play(faults.refused(401), "commbox")
+        async with client_of(of("commbox", server) | of("smallest", server)) as client:
+            return said_in(await client.call_tool("get_audience", {"audience": "空席待ちの電話"}))
+
+
+@scenario
+async def fault_of_ours_in_a_reading() -> list[str]:
+    async def broken(request: Request) -> object:
+        raise RuntimeError
+
+    async with client_of({"COMMBOX_API_KEY": "key"}, connect=lambda account: broken) as client:
+        return said_in(await client.call_tool("list_audiences", {}))
+
+
+@scenario
+async def fault_of_ours_in_an_answer() -> list[str]:
+    with mock.patch.object(audience_mcp.server, "dumped", side_effect=RuntimeError):
+        return await asks("list_audiences", "{}")
+
+
+@scenario
+async def broken_rows() -> list[str]:
+    return await played("commbox", data=["x", {"id": None}, {"id": "1", "type": "Dynamic"}])
+
+
+@scenario
+async def repeated_rows() -> list[str]:
+    return await played("commbox", data=[{"id": "1", "type": "Dynamic"}] * 3)
+
+
+@scenario
+async def exactly_100_at_commbox() -> list[str]:
+    return await played("commbox", data=[{"id": str(n), "type": "Dynamic"} for n in range(100)])
+
+
+@scenario
+async def answer_too_long() -> list[str]:
+    async with faults.serving() as server:
+        variables = of("commbox", server) | {"AUDIENCE_MCP_MAX_CHARS": "4000"}
+        async with client_of(variables) as client:
+            return said_in(await client.call_tool("list_audiences", {}))
+
+
+@scenario
+async def too_many_sources() -> list[str]:
+    async with faults.serving() as server:
+        several = {f"COMMBOX_API_KEY_{n}": "wrong" for n in range(30)}
+        variables = of("commbox", server) | several | {"AUDIENCE_MCP_MAX_CHARS": "4000"}
+        async with client_of(variables) as client:
+            return said_in(await client.call_tool("list_audiences", {}))
+
+
+@scenario
+async def whop_row(given: str) -> list[str]:
+    row = {"id": "adaud_1", "name": "A", "status": "ready", **json.loads(given)}
+    return await played("whop", data=[row])
+
+
+@scenario
+async def audience_that_the_list_lacks() -> list[str]:
+    return await asks("get_audience", json.dumps({"audience": SMALLEST_UNLISTED["_id"]}))
+
+
+def test_every_heading_of_the_troubles_is_a_message_and_says_how_it_is_provoked() -> None:
+    headings = re.findall(r"^### (.+)$", TROUBLES, re.M)
+    assert [f"`{message}`" for message in ENTRIES] == headings
+    for message, how in ENTRIES.items():
+        assert shlex.split(how)[0] in SCENARIOS, message
+
+
+def test_every_way_to_provoke_a_message_is_in_the_guide() -> None:
+    said = [shlex.split(how) for how in ENTRIES.values()]
+    assert {name for name, *_ in said} == set(SCENARIOS)
+    assert {arguments[1] for name, *arguments in said if name == "fault"} == set(FAULTS)
+
+
+def test_every_message_of_the_troubles_is_followed_by_what_to_do() -> None:
+    for part in re.split(r"^### .+\n<!-- .+ -->\n", TROUBLES, flags=re.M)[1:]:
+        advice = part.split("\n## ")[0].strip()
+        assert advice.endswith(".")
+        assert len(advice) > 10
+
+
+@pytest.mark.parametrize(("message", "how"), ENTRIES.items(), ids=ENTRIES.values())
+async def test_a_provoked_message_is_said_as_its_heading_has_it(message: str, how: str) -> None:
+    name, *arguments = shlex.split(how)
+    said = await SCENARIOS[name](*arguments)
+    heads = [part for text in said for part in (text, text.split("\n")[0])]
+    assert any(pattern(message).fullmatch(each) for each in heads), said
+
+
+@pytest.mark.parametrize("kind", BUILT_IN)
+@pytest.mark.parametrize("code", [201, 301, 400, 401, 403, 404, 408, 409, 425, 429, 500, 501, 503])
+def test_whatever_status_a_vendor_answers_with_its_message_has_a_heading(
+    kind: type[Vendor], code: int
+) -> None:
+    variables = {s.role: s.variables[0] for s in kind.settings}
+    _, text = sentence(code, Account(kind.name, kind(), {}, variables))
+    said = f"{kind.name}: {kind.title} (api.example) {text}"
+    assert any(pattern(message).fullmatch(said) for message in ENTRIES), said
+
+
+# --- vendors.md ---------------------------------------------------------------------------------------
+
+
+def table(text: str, heading: str) -> dict[str, dict[str, str]]:
+    """The table under a heading: by column, then by row."""
+    part = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in part.splitlines()
+        if line.startswith("|")
+    ]
+    return {name: {row[0]: row[n] for row in rows} for n, name in enumerate(head) if n}
+
+
+def written(request: Request, values: Values) -> str:
+    query = "&".join(f"{name}={value}" for name, value in request.params.items())
+    return f"`{request.method} /{request.path}{'?' if query else ''}{query}`"
+
+
+def declared(vendor: Vendor) -> dict[str, str]:
+    """What an adapter says of its vendor, as the guide has it."""
+    values = {s.role: s.default or f"{{{s.variables[0]}}}" for s in vendor.settings}
+    first = vendor.first(values)
+    sizes = [text for name, text in first.params.items() if name in ("limit", "first")]
+    info = {"has_next_page": True, "end_cursor": "{cursor}"}
+    full = {"data": [], "audiences": [], "has_more": True, "next_from": "{cursor}", "page_info": info}
+    following = vendor.page(full, first).next
+    added = {} if following is None else dict(following.params.items() - first.params.items())
+    one = vendor.one("{id}", values)
+    lacks = ", without the size" if vendor.one_lacks_size else ""
+    rate = vendor.requests_per_second(values)
+    optional = [f"`{s.variables[0]}` ({s.default})" for s in vendor.settings if not s.required]
+    return {
+        "source": f"`{vendor.name}`",
+        "required": ", ".join(
+            " or ".join(f"`{name}`" for name in s.variables) for s in vendor.settings if s.required
+        ),
+        "optional": ", ".join(optional),
+        "secret": ", ".join(f"`{s.variables[0]}`" for s in vendor.settings if s.secret),
+        "sent with it": "; ".join(f"`{name}: {value}`" for name, value in vendor.headers(values).items()),
+        "list": written(first, values),
+        "page size": sizes[0] if sizes else "all at once",
+        "next page": ", ".join(f"`{name}={value}`" for name, value in added.items()) or "none",
+        "one audience": written(one, values) + lacks if one else "none: from the list",
+        "an id looks like": f"`{vendor.id_shape.pattern}`",
+        "its id is a name": "yes" if vendor.id_is_name else "no",
+        "pace": f"{rate:g} a second" if rate else "as fast as it answers",
+        "one unit of size": vendor.size_counts,
+    }
+
+
+def test_the_table_of_vendors_is_what_their_adapters_declare() -> None:
+    assert table(VENDORS, "What is asked") == {kind.title: declared(kind()) for kind in BUILT_IN}
+
+
+async def test_types_statuses_and_dates_of_the_guide_are_those_that_the_sandbox_shows() -> None:
+    told = table(VENDORS, "What comes back")
+    async with faults.serving() as server:
+        variables = server.sandbox.environment(server.origin) | {"AUDIENCE_MCP_MAX_CHARS": "1000000"}
+        async with client_of(variables) as client:
+            for kind in BUILT_IN:
+                arguments = {"sources": [kind.name], "detail": "full", "limit": 1_000}
+                rows = (await client.call_tool("list_audiences", arguments)).structured_content["audiences"]
+                column = told[kind.title]
+                assert {r["type"] for r in rows} == set(re.findall(r"`(\w+)`", column["types"]))
+                assert {r["status"] for r in rows} == set(re.findall(r"`(\w+)`", column["statuses"]))
+                for row, key in (("created", "created_at"), ("updated", "updated_at")):
+                    assert any(key in r for r in rows) is (column[row] == "yes")
+                assert any("description" in r for r in rows) is (column["descriptions"] == "yes")
+                unknown = any("size" not in r for r in rows) or kind.one_lacks_size
+                assert unknown is (column["size is unknown for"] != "-")
+
+
+def test_the_field_that_a_size_is_read_from_is_the_one_in_the_guide() -> None:
+    told = table(VENDORS, "What comes back")
+    for kind in BUILT_IN:
+        (field,) = re.findall(r"`(\w+)`", told[kind.title]["size is"])
+        raw = {"type": "Static", "status": "ready", "indexing_state": "APPLIED"}
+        assert kind().row(raw, "1").size is None
+        assert kind().row({**raw, field: 7}, "1").size == 7
+
+
+# --- security.md, and all of them ---------------------------------------------------------------------
+
+
+def test_every_test_that_the_security_guide_names_is_there() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", SECURITY)
+    assert len(named) > 30
+    for path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
+
+
+def test_every_threat_names_its_tests() -> None:
+    threats = SECURITY.split("## Threats, and what is done\n")[1].split("\n## ")[0]
+    for threat in threats.split("\n### ")[1:]:
+        assert "\nTests: `tests/" in threat, threat.splitlines()[0]
+
+
+def test_every_vendor_has_its_least_privilege_key_in_the_security_guide() -> None:
+    keys = SECURITY.split("## A key with the least rights\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| ([\w.]+) \|", keys, re.M)[1:] == [kind.title for kind in BUILT_IN]
+
+
+@pytest.mark.parametrize("guide", ["troubleshooting.md", "security.md", "vendors.md"])
+def test_a_guide_names_only_real_variables_commands_and_files(guide: str) -> None:
+    text = (DOCS / guide).read_text(encoding="utf-8")
+    declared = {v for kind in BUILT_IN for s in kind.settings for v in s.variables}
+    own = {"DEADLINE_S", "CACHE_S", "MAX_CHARS", "LOG_LEVEL", "HTTP_TOKEN", "ALLOWED_HOSTS"}
+    declared |= {f"AUDIENCE_MCP_{name}" for name in own}
+    vendor = "|".join(kind.name.upper() for kind in BUILT_IN)
+    for name in re.findall(rf"\b(?:{vendor}|ATOMS|AUDIENCE_MCP)_[A-Z_]+\b", text):
+        assert name in declared or name == "BATCH_PROJECT_KEY_FR", name
+    commands = {command.name for command in application().registered_commands}
+    assert set(re.findall(r"`audience-mcp (\w+)", text)) <= commands
+    for link in re.findall(r"\]\(([^):]+)\)", text):
+        assert (DOCS / link).exists(), link
+    assert "```" not in text  # a snippet would have to be run here
+
+
+def test_a_heading_stands_for_its_own_message_and_no_other() -> None:
+    heading = "{source}: it has {n} pages. Check X (it may be wrong)."
+    assert pattern(heading).fullmatch("batch-fr: it has 10,000 pages. Check X (it may be wrong).")
+    assert not pattern(heading).fullmatch("batch-fr: it has 10,000 pages. Check Y (it may be wrong).")
+    assert not pattern(heading).fullmatch(
+        "batch-fr: it has 10,000 pages. Check X (it may be wrong). And so on."
+    )
