@@ -6,6 +6,7 @@ A vendor's variables make its sources; a suffix on a required one makes a furthe
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ Environment = Mapping[str, str]
 
 _PLACEHOLDER = re.compile(r"\$\{.*\}")
 _SUFFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_]{0,38}[A-Za-z0-9])?", re.ASCII)
+_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", re.ASCII)
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -71,6 +73,15 @@ def configuration(environment: Environment, vendors: Iterable[Vendor]) -> Config
     warnings: list[str] = []
     sources = tuple(source for vendor in kinds for source in _sources(vendor, environment, warnings))
     return Configuration(_settings(environment), sources, kinds, tuple(warnings))
+
+
+def of_sandbox(environment: Environment, variables: Environment, vendors: Iterable[Vendor]) -> Configuration:
+    """The embedded vendors, to which `variables` lead, in place of all others.
+
+    Only the server's own settings come from the environment. Raises ConfigurationError.
+    """
+    own = {name: value for name, value in environment.items() if name.startswith("AUDIENCE_MCP_")}
+    return configuration({**own, **variables}, vendors)
 
 
 def _settings(environment: Environment) -> Settings:
@@ -185,13 +196,15 @@ def _fault(setting: Setting, variable: str, value: str) -> str | None:
 
 
 def _address_fault(variable: str, value: str) -> str | None:
+    no_address = f"{variable} must be a URL such as https://api.example.com/v1, with no query."
     try:
         url = urlsplit(value)
-        host, _ = url.hostname, url.port
+        host, _ = url.hostname or "", url.port
+        known = ipaddress.IPv6Address(host) if "[" in url.netloc else _HOST.fullmatch(host)
     except ValueError:
-        host = None
-    if not host or url.scheme not in ("https", "http") or any(c in value for c in " \\?#"):
-        return f"{variable} must be a URL such as https://api.example.com/v1, with no query."
+        return no_address
+    if known is None or url.scheme not in ("https", "http") or any(c in value for c in " \\?#"):
+        return no_address
     if url.username is not None or url.password is not None:
         return f"{variable} must not hold a user name or password."
     if url.scheme == "http" and not is_loopback(host):

@@ -22,10 +22,12 @@ class Redactor:
     """Replaces secrets in texts and in JSON."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = {s for s in secrets if len(s) >= SHORTEST_SECRET}
-        # Also as they stand in JSON, in a repr, in a URL and in cleaned text.
-        written = known | {
-            f for s in known for f in (json.dumps(s)[1:-1], repr(s)[1:-1], quote(s, ""), visible(s))
+        # As they are, and as they stand in JSON, in a repr, in a URL and in cleaned text.
+        written = {
+            form
+            for s in secrets
+            for form in (s, json.dumps(s)[1:-1], repr(s)[1:-1], quote(s, ""), visible(s))
+            if len(form) >= SHORTEST_SECRET
         }
         # The longest first, so that one key inside another leaves nothing of it.
         self._secrets = sorted(written, key=len, reverse=True)

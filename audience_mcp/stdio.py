@@ -15,7 +15,7 @@ from mcp.server.stdio import stdio_server
 
 from audience_mcp import logs
 from audience_mcp.catalog import Catalog, open_catalog
-from audience_mcp.config import Configuration, Environment, configuration
+from audience_mcp.config import Configuration, Environment, configuration, of_sandbox
 from audience_mcp.errors import ConfigurationError
 from audience_mcp.server import OpenCatalog, build
 from audience_mcp.vendors import vendors
@@ -60,16 +60,14 @@ def prepare(environment: Environment, *, sandbox: bool) -> tuple[Configuration, 
 
 
 def _sandboxed(environment: Environment) -> tuple[Configuration, OpenCatalog]:
-    """The embedded vendors in place of the real ones; only the server's own settings come from outside."""
+    """The embedded vendors in place of the real ones."""
     from audience_mcp.sandbox import Sandbox
     from audience_mcp.vendors import BUILT_IN
 
-    made_up = Sandbox()
-    settings = {name: value for name, value in environment.items() if name.startswith("AUDIENCE_MCP_")}
-    kinds = [kind() for kind in BUILT_IN]
+    made_up, kinds = Sandbox(), [kind() for kind in BUILT_IN]
 
     def configured_at(origin: str) -> Configuration:
-        return configuration({**settings, **made_up.environment(origin)}, kinds)
+        return of_sandbox(environment, made_up.environment(origin), kinds)
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Catalog]:

@@ -24,6 +24,7 @@ from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.schemas import slim
 from audience_mcp.vendors import BUILT_IN
+from tests.support.apart import apart
 from tests.support.served import connected
 
 KEYS = "sk-secret-0123456789"
@@ -79,7 +80,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Switched]:
 @pytest.fixture
 def typed(capsys: pytest.CaptureFixture[str]) -> Any:
     def run_it(*arguments: str) -> Ran:
-        code = run(arguments)
+        code = apart(run, arguments)
         captured = capsys.readouterr()
         return Ran(code, captured.out, captured.err)
 
@@ -100,7 +101,7 @@ def tool_answer(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         async with connected() as server:
             return (await server.client.call_tool(tool, dict(arguments))).structured_content
 
-    return anyio.run(ask)
+    return apart(anyio.run, ask)
 
 
 def undated(answer: dict[str, Any]) -> dict[str, Any]:

@@ -40,10 +40,11 @@ def run(arguments: Sequence[str]) -> int:
         # The classes of these have moved between releases of typer, so they are told by what they are.
         if type(e).__name__ == "Abort":  # Ctrl-C, or the end of input, at a question
             return INTERRUPTED
-        if not hasattr(e, "format_message"):
+        told = getattr(e, "format_message", None)
+        if told is None:
             raise
         context = getattr(e, "ctx", None)
-        text = e.format_message()
+        text = str(told())
         stop = "" if text.endswith((".", "?", ")")) else "."
         return refuse(
             f"{text}{stop}\nMore: {context.command_path if context else 'audience-mcp'} --help", MISUSED

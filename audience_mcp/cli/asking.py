@@ -13,12 +13,17 @@ import anyio
 
 from audience_mcp import logs
 from audience_mcp.cli import FAILED, INTERRUPTED, MISUSED, Stop
-from audience_mcp.config import Configuration, Environment, configuration, required_variables
+from audience_mcp.config import (
+    Configuration,
+    Environment,
+    configuration,
+    of_sandbox,
+    required_variables,
+)
 from audience_mcp.errors import ConfigurationError
 from audience_mcp.gathering import Progress
 from audience_mcp.logs import Redactor
 from audience_mcp.vendors import BUILT_IN, vendors
-from audience_mcp.vendors.base import Vendor
 
 END_WITHIN_S = 1.0
 """After the answer, a thread that is stuck (a name look-up can be) holds the exit no longer."""
@@ -28,20 +33,19 @@ END_WITHIN_S = 1.0
 async def configured(environment: Environment, *, sandbox: bool) -> AsyncIterator[Configuration]:
     """What is configured; with `sandbox`, the embedded vendors, which are served meanwhile. Raises Stop."""
     if not sandbox:
-        yield _read(environment, list(vendors().values()))
+        yield _read(lambda: configuration(environment, vendors().values()))
         return
     from audience_mcp.sandbox import Sandbox
     from audience_mcp.sandbox.app import serve
 
-    made_up = Sandbox()
-    own = {name: value for name, value in environment.items() if name.startswith("AUDIENCE_MCP_")}
+    made_up, kinds = Sandbox(), [kind() for kind in BUILT_IN]
     async with serve(made_up) as origin:
-        yield _read({**own, **made_up.environment(origin)}, [kind() for kind in BUILT_IN])
+        yield _read(lambda: of_sandbox(environment, made_up.environment(origin), kinds))
 
 
-def _read(environment: Environment, kinds: list[Vendor]) -> Configuration:
+def _read(read: Callable[[], Configuration]) -> Configuration:
     try:
-        found = configuration(environment, kinds)
+        found = read()
     except ConfigurationError as e:
         raise Stop(str(e), MISUSED) from None
     for warning in found.warnings:

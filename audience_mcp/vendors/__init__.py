@@ -30,13 +30,14 @@ def vendors() -> Mapping[str, Vendor]:
     """Every vendor by name, this package's own first."""
     found: dict[str, Vendor] = {kind.name: kind() for kind in BUILT_IN}
     for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        vendor = None
         try:
             vendor = point.load()()
             fault = _fault(vendor, found)
         except Exception as e:  # whatever another package does must not stop the server
             fault = f"{type(e).__name__} while loading it"
             log.debug("vendor plug-in %r", point.name, exc_info=True)
-        if fault:
+        if fault or vendor is None:
             log.warning("vendor plug-in %r (%s) is left out: %s", point.name, point.value, fault)
         else:
             found[vendor.name] = vendor

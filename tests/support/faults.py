@@ -13,6 +13,7 @@ import gzip
 import json
 import re
 import socket
+import ssl
 import struct
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -283,10 +284,12 @@ class FaultServer:
 
 
 @asynccontextmanager
-async def serving(server: FaultServer | None = None) -> AsyncIterator[FaultServer]:
+async def serving(
+    server: FaultServer | None = None, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[FaultServer]:
     """Serve on a free port of 127.0.0.1."""
     server = server or FaultServer()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=MEBIBYTE)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, limit=MEBIBYTE, ssl=tls)
     server.port = listening.sockets[0].getsockname()[1]
     try:
         yield server
