@@ -6,8 +6,10 @@ subclass of `Vendor`. One that cannot be used is left out and said so in the log
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
@@ -32,7 +34,10 @@ def vendors() -> Mapping[str, Vendor]:
     for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
         vendor = None
         try:
-            vendor = point.load()()
+            with contextlib.redirect_stdout(
+                sys.stderr
+            ):  # stdout is the protocol's, whatever a plug-in prints
+                vendor = point.load()()
             fault = _fault(vendor, found)
         except Exception as e:  # whatever another package does must not stop the server
             fault = f"{type(e).__name__} while loading it"

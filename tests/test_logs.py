@@ -1,0 +1,184 @@
+"""The log: on stderr, and without any key."""
+
+import json
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+
+from audience_mcp.logs import HIDDEN, SHORTEST_SECRET, Redactor, set_up
+
+KEY = "canary-0123456789"
+
+
+class Stderr:
+    """What was written to stderr, from the first character on."""
+
+    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
+        self._capture = capture
+        self._written = ""
+
+    def text(self) -> str:
+        self._written += self._capture.readouterr().err
+        return self._written
+
+
+@pytest.fixture
+def stderr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Stderr]:
+    """What is logged to stderr; everything that `set_up` changes is put back."""
+    root = logging.getLogger()
+    handlers, level, show = root.handlers[:], root.level, warnings.showwarning
+    quiet = {name: logging.getLogger(name).level for name in ("httpx", "httpcore", "hpack")}
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    yield Stderr(capsys)
+    logging.captureWarnings(False)
+    warnings.showwarning = show
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in quiet.items():
+        logging.getLogger(name).setLevel(before)
+
+
+def test_a_secret_is_hidden_wherever_it_stands_in_a_text() -> None:
+    assert Redactor([KEY]).text(f"{KEY} Bearer {KEY}, x{KEY}y") == f"{HIDDEN} Bearer {HIDDEN}, x{HIDDEN}y"
+
+
+def test_a_text_without_secrets_stays_as_it_is() -> None:
+    assert Redactor([KEY]).text("canary-01234567") == "canary-01234567"
+
+
+def test_a_key_inside_another_leaves_nothing_of_either() -> None:
+    assert Redactor(["abcd", "xxabcdyy"]).text("xxabcdyy") == HIDDEN
+
+
+def test_secrets_are_hidden_in_every_text_of_a_json_value() -> None:
+    value = {"a": [KEY, {KEY: f"-{KEY}-"}], "n": 7, "b": True, "f": 0.5, "none": None}
+
+    assert Redactor([KEY]).json(value) == {
+        "a": [HIDDEN, {HIDDEN: f"-{HIDDEN}-"}],
+        "n": 7,
+        "b": True,
+        "f": 0.5,
+        "none": None,
+    }
+
+
+def test_what_stands_for_a_secret_is_never_longer_than_it() -> None:
+    assert len(HIDDEN) <= SHORTEST_SECRET
+
+
+@pytest.mark.parametrize("length", range(4, len(KEY)))
+def test_the_beginning_of_a_key_is_hidden_where_the_text_was_cut_in_it(length: int) -> None:
+    assert Redactor([KEY]).text(f"key={KEY[:length]}… and more…") == f"key={HIDDEN}… and more…"
+
+
+def test_a_text_that_was_cut_elsewhere_stays_as_it_is() -> None:
+    assert Redactor([KEY]).text(f"can… {KEY[:9]} …") == f"can… {KEY[:9]} …"
+
+
+def test_a_key_with_inner_spaces_is_hidden_as_cleaned_text_has_it() -> None:
+    assert Redactor(["one  two"]).text("one two") == HIDDEN
+
+
+@pytest.mark.parametrize("short", ["", "a", "key", "\u200b" * 9])
+def test_what_is_too_short_for_a_key_does_not_hide_half_of_every_line(short: str) -> None:
+    assert Redactor([short]).text("a key and a value") == "a key and a value"
+
+
+@pytest.mark.parametrize(
+    "written", [json.dumps, repr, lambda key: quote(key, safe="")], ids=["JSON", "repr", "URL"]
+)
+def test_a_key_is_hidden_as_it_is_written_in_json_in_a_repr_and_in_a_url(written: object) -> None:
+    key = 'a"b\\c/d+e'
+
+    assert "b" not in Redactor([key]).text(written(key)).replace(HIDDEN, "")  # type: ignore[operator]
+
+
+def test_log_lines_and_tracebacks_go_to_stderr_without_keys(stderr: Stderr) -> None:
+    set_up("DEBUG", Redactor([KEY]))
+    log = logging.getLogger("somebody.else")
+
+    log.debug("sent %s", {"Authorization": f"Bearer {KEY}"})
+    try:
+        raise ValueError(KEY)
+    except ValueError:
+        log.exception("failed with %s", KEY)
+
+    said = stderr.text()
+    assert KEY not in said
+    assert f"Bearer {HIDDEN}" in said
+    assert f"ValueError: {HIDDEN}" in said
+
+
+def test_an_uncaught_error_is_logged_without_keys(stderr: Stderr) -> None:
+    set_up("WARNING", Redactor([KEY]))
+    try:
+        raise ValueError(KEY)
+    except ValueError as e:
+        sys.excepthook(ValueError, e, e.__traceback__)
+
+    assert KEY not in stderr.text()
+    assert f"ValueError: {HIDDEN}" in stderr.text()
+
+
+def test_an_error_that_ends_a_thread_is_logged_without_keys(stderr: Stderr) -> None:
+    set_up("WARNING", Redactor([KEY]))
+
+    def fail() -> None:
+        raise ValueError(KEY)
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+
+    assert KEY not in stderr.text()
+    assert f"ValueError: {HIDDEN}" in stderr.text()
+
+
+def test_a_line_that_cannot_be_formatted_does_not_show_its_arguments(stderr: Stderr) -> None:
+    set_up("WARNING", Redactor([KEY]))
+
+    logging.getLogger("somebody.else").warning("%d", KEY)
+
+    assert KEY not in stderr.text()
+
+
+def test_warnings_are_logged_without_keys(stderr: Stderr) -> None:
+    set_up("WARNING", Redactor([KEY]))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)  # `catch_warnings` and pytest both took its place
+        logging.captureWarnings(True)
+        warnings.warn(f"beware of {KEY}", stacklevel=1)
+        logging.captureWarnings(False)
+
+    assert f"beware of {HIDDEN}" in stderr.text()
+    assert KEY not in stderr.text()
+
+
+@pytest.mark.parametrize(
+    "library", ["httpx", "httpcore", "httpcore.http11", "httpcore.connection", "hpack.hpack"]
+)
+def test_http_libraries_log_nothing_even_at_debug(library: str, stderr: Stderr) -> None:
+    set_up("DEBUG", Redactor([]))
+
+    logging.getLogger(library).critical("GET https://vendor.example/?token=1")
+
+    assert stderr.text() == ""
+
+
+def test_the_level_decides_what_is_logged(stderr: Stderr) -> None:
+    set_up("ERROR", Redactor([]))
+
+    logging.getLogger("x").warning("quiet")
+    logging.getLogger("x").error("loud")
+
+    assert "quiet" not in stderr.text()
+    assert "loud" in stderr.text()

@@ -1,0 +1,347 @@
+"""Whatever vendors send: nothing is made up, nothing unread is called complete, and every walk ends.
+
+Few examples by default; `PROPERTY_EXAMPLES=100000 pytest tests/test_properties.py` tries many.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+import jsonschema
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audience_mcp.answers import dumped
+from audience_mcp.errors import PagingStopped, UnexpectedShape, VendorError
+from audience_mcp.models import Audience
+from audience_mcp.paging import Walk, row_of
+from audience_mcp.replies import LONGEST_HINT_S, asked_wait, parsed
+from audience_mcp.rows import compact, concise, full
+from audience_mcp.schemas import slim
+from audience_mcp.text import WHOLE_MAX, whole
+from audience_mcp.vendors import BUILT_IN
+from audience_mcp.vendors.base import Page, Request, Row, Values, Vendor
+from tests.support.examples import examples
+
+T = TypeVar("T")
+VENDORS = [kind() for kind in BUILT_IN]
+by_name = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
+VALUES: Values = {
+    "api_key": "k",
+    "project": "p",
+    "account_id": "biz_1",
+    "base_url": "https://x.example",
+    "max_rps": "1",
+}
+AUDIENCE = jsonschema.Draft202012Validator(slim(Audience))
+
+
+# Any sequence of pages, cursors, duplicates and faults
+
+
+@dataclass
+class Served:
+    """One page as the vendor of these tests has it; `faults` are raised before it comes."""
+
+    rows: list[Any]
+    more: bool
+    cursor: str | None
+    total: Any
+    faults: list[str] = field(default_factory=list)
+    shape: bool = True
+
+
+class Scripted:
+    """A vendor whose pages are `Served`."""
+
+    def page(self, body: Any, request: Request) -> Page:
+        if not body.shape:
+            raise UnexpectedShape("it is not as documented")
+        following = None if body.cursor is None else Request("list", {"after": body.cursor})
+        return Page(body.rows, body.more, following, body.total)
+
+    def row_id(self, raw: Mapping[str, object]) -> object:
+        return raw.get("id")
+
+    def row(self, raw: Mapping[str, object], id: str) -> Row:
+        if raw.get("bad"):
+            raise KeyError("name")
+        return Row(id, id, whole(raw.get("size")))
+
+
+class Way:
+    """Serves pages by cursor, each fault once; says what was asked and what was served."""
+
+    def __init__(self, pages: Mapping[str | None, Served]) -> None:
+        self.pages = {cursor: copy.copy(page) for cursor, page in pages.items()}
+        for page in self.pages.values():
+            page.faults = list(page.faults)
+        self.asked: list[str | None] = []
+        self.served: list[Served] = []
+
+    async def fetch(self, request: Request) -> object:
+        cursor = request.params.get("after")
+        self.asked.append(cursor)
+        page = self.pages.get(cursor)
+        if page is None:
+            raise VendorError("invalid_request", "no such cursor")
+        if page.faults:
+            raise VendorError(page.faults.pop(0), "a fault")  # type: ignore[arg-type]
+        self.served.append(page)
+        return page
+
+
+def now(step: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that waits for nothing."""
+    with pytest.raises(StopIteration):
+        step.send(None)
+
+
+def failed(walk: Walk) -> VendorError | None:
+    """The error of one more step of a walk that is not done."""
+    try:
+        if not walk.done:
+            now(walk.step())
+    except VendorError as e:
+        return e
+    return None
+
+
+def walked(way: Way, bound: int) -> tuple[Walk, VendorError | None]:
+    """Walk until it ends or fails for good, within `bound` steps; passing faults are gone on after."""
+    walk = Walk("acme", Scripted(), lambda: Request("list"), way.fetch)
+    for _ in range(bound):
+        error = failed(walk)
+        if walk.done or (error is not None and not error.passing):
+            return walk, error
+    raise AssertionError(f"no end after {bound} steps")
+
+
+PASSING = ["timeout", "unavailable", "rate_limited"]
+CURSORS = [None, "a", "b", "c", "d"]
+raws = st.fixed_dictionaries(
+    {"id": st.sampled_from(["1", "2", "3", "4", 5, "", None, "x\n"]) | st.integers(0, 40)},
+    optional={
+        "size": st.integers(-1, 10) | st.none() | st.booleans() | st.floats(),
+        "bad": st.sampled_from([False, False, False, True]),
+    },
+)
+served = st.builds(
+    Served,
+    rows=st.lists(raws, max_size=6)
+    | st.lists(raws | st.none() | st.integers() | st.text(max_size=3), max_size=6),
+    more=st.sampled_from([True, True, False]),
+    cursor=st.sampled_from([*CURSORS, *CURSORS[1:], "nowhere", "x" * 70_000]),
+    total=st.none() | st.integers(-1, 12) | st.sampled_from(["3", "x", True, 2.5]),
+    faults=st.lists(st.sampled_from([*PASSING, *PASSING, "unauthorized"]), max_size=3),
+    shape=st.sampled_from([True] * 9 + [False]),
+)
+listings = st.fixed_dictionaries(dict.fromkeys(CURSORS, served))
+
+
+@examples
+@given(listings)
+def test_a_walk_ends_and_says_no_more_than_was_served(pages: dict[str | None, Served]) -> None:
+    way = Way(pages)
+    faults = sum(len(page.faults) for page in pages.values())
+
+    walk, error = walked(way, bound=len(pages) + faults + 1)
+
+    good = [page for page in way.served if page.shape]
+    ids = [row_of(Scripted(), raw) for page in good for raw in page.rows]
+    accepted = {row.id: row for row in reversed(ids) if row is not None}
+    assert set(walk.rows) == set(accepted)
+    assert {id: row.size for id, row in walk.rows.items()} == {id: row.size for id, row in accepted.items()}
+    known = [row.size for row in walk.rows.values() if row.size is not None]
+    assert walk.sum_of_sizes == sum(known)
+    assert walk.unknown_sizes == len(walk.rows) - len(known)
+    assert walk.pages == len(good)
+    assert len(walk.rows) + walk.dropped + walk.repeated == sum(len(page.rows) for page in good)
+    assert (error is None) == walk.done
+
+
+@examples
+@given(listings)
+def test_a_walk_is_done_only_where_the_vendor_said_that_all_was_served(
+    pages: dict[str | None, Served],
+) -> None:
+    way = Way(pages)
+
+    walk, error = walked(way, bound=100)
+
+    if walk.done:
+        assert way.served[-1].more is False
+        cursors = [None, *(page.cursor for page in way.served[:-1])]
+        assert cursors == list(dict.fromkeys(way.asked))
+        assert all(page.more and page.shape for page in way.served[:-1])
+        totals = [whole(page.total) for page in way.served if whole(page.total) is not None]
+        assert not totals or len(walk.rows) + walk.dropped >= totals[0]  # type: ignore[operator]
+    else:
+        assert error is not None
+        assert isinstance(error, PagingStopped) or error.kind in (
+            "unauthorized",
+            "bad_response",
+            "invalid_request",
+        )
+
+
+@examples
+@given(listings)
+def test_going_on_after_a_passing_fault_reads_no_page_twice(pages: dict[str | None, Served]) -> None:
+    way = Way(pages)
+
+    walk, error = walked(way, bound=100)
+
+    assert len(way.served) == len({id(page) for page in way.served})
+    if error is None:
+        unharmed = {cursor: copy.copy(page) for cursor, page in pages.items()}
+        for page in unharmed.values():
+            page.faults = []
+        other, _ = walked(Way(unharmed), bound=100)
+        assert other.rows == walk.rows
+        assert (other.dropped, other.repeated, other.counted) == (walk.dropped, walk.repeated, walk.counted)
+
+
+# Any JSON at all in place of a vendor's body
+
+KEYS = [
+    "id", "_id", "name", "display_name", "data", "audiences", "page_info", "has_next_page", "end_cursor",
+    "has_more", "next_from", "count", "status", "error", "errors", "message", "param", "rateLimit",
+    "retryAfterSec", "retry_after", "user_count", "nb_ids", "memberCount", "currentMemberCount",
+    "total_rows", "matched_rows", "type", "audience_type", "source_type", "engagement", "auto_refresh",
+    "indexing_state", "campaigns", "hasCampaigns", "created", "updated", "created_at", "updated_at",
+    "created_time", "createdAt", "updatedAt", "description", "match_rates", "error_message",
+    "platform_audience_ids", "lookalike_ratio", "filters",
+]  # fmt: skip
+WORDS = [
+    "Static", "dynamic", "lookalike", "custom", "engagement", "people_filter", "csv_upload", "ready",
+    "pending", "failed", "APPLIED", "IN_PROGRESS", "unauthorized", "upgrade your plan", "audience_id",
+    "200", "500", "7", "", "Try again in 12 seconds.", "2026-02-11T12:00:00Z", "1764547200", "adaud_1",
+    "0123456789abcdef01234567", "VIP",
+]  # fmt: skip
+SIZES = ["user_count", "nb_ids", "memberCount", "currentMemberCount", "total_rows", "matched_rows"]
+numbers = st.integers() | st.sampled_from([0, 1, 200, 404, 500, 2**53 + 1, 10**400, 1764547200]) | st.floats()
+anything = st.recursive(
+    st.none() | st.booleans() | numbers | st.sampled_from(WORDS) | st.text(st.characters(), max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=4), inner, max_size=6)
+        | st.builds(lambda data, info: {"data": data, "page_info": info, "audiences": data}, inner, inner)
+    ),
+    max_leaves=8,
+)
+# Rows with a good id, so that the rest of them matters.
+ids = st.sampled_from(["7", "VIP", "adaud_1", 31112, 'a"b\\c', "x" * 255, "空"])
+further = ["type", "status", "description", "created", "created_at", "createdAt", "campaigns", "match_rates"]
+good_rows = st.fixed_dictionaries(
+    {"id": ids, "_id": ids, "name": ids | anything},
+    optional=dict.fromkeys((*SIZES, "progress_percent"), numbers | anything)
+    | dict.fromkeys((*further, "platform_audience_ids", "lookalike_ratio", "error_message"), anything),
+)
+some_rows = good_rows | st.dictionaries(st.sampled_from(KEYS), anything, max_size=12)
+envelopes = st.builds(
+    lambda rows, info, more: {"data": rows, "audiences": rows, "page_info": info, **more},
+    st.lists(good_rows, max_size=3) | st.lists(some_rows | anything, max_size=4),
+    st.fixed_dictionaries({}, optional={"has_next_page": anything, "end_cursor": anything}),
+    st.dictionaries(st.sampled_from(KEYS), anything, max_size=4),
+)
+bodies = anything | some_rows | envelopes
+
+
+def shaped(read: Callable[[], T]) -> T | None:
+    """What was read; None where it has an unexpected shape."""
+    try:
+        return read()
+    except UnexpectedShape:
+        return None
+
+
+def check_rows(vendor: Vendor, raws: object) -> None:
+    """Every row is dropped, or one that can be shown."""
+    for raw in raws:  # type: ignore[attr-defined]
+        row = row_of(vendor, raw)
+        if row is None:
+            continue
+        assert row.size is None or (type(row.size) is int and 0 <= row.size <= WHOLE_MAX)
+        for shown in (concise(vendor.name, vendor, row), full(vendor.name, vendor, row)):
+            answer = dumped(Audience.model_validate(dumped(shown)))
+            AUDIENCE.validate(json.loads(compact(answer)))
+            assert json.loads(json.dumps(answer, allow_nan=False)) == answer
+            compact(answer).encode("utf-8")
+            assert "size" in answer or answer["size_note"]
+            assert len(compact(answer.get("details", {}))) <= 1200
+
+
+@by_name
+@examples
+@given(body=bodies)
+def test_any_body_is_a_page_or_of_an_unexpected_shape(vendor: Vendor, body: object) -> None:
+    request = vendor.first(VALUES)
+    page = shaped(lambda: vendor.page(body, request))
+    if page is None:
+        return
+    assert page.next is None or (page.next.path == request.path and page.next != request)
+    assert page.next is None or all(type(v) is str for v in page.next.params.values())
+    check_rows(vendor, page.rows)
+
+
+@by_name
+@examples
+@given(body=bodies)
+def test_any_body_is_one_audience_or_of_an_unexpected_shape(vendor: Vendor, body: object) -> None:
+    if vendor.one("0", VALUES) is None:
+        return
+    check_rows(vendor, shaped(lambda: vendor.one_rows(body)) or [])
+
+
+@by_name
+@examples
+@given(status=st.sampled_from([200, 400, 401, 403, 404, 429, 500, 503]), body=bodies)
+def test_any_body_amounts_to_a_status_and_to_a_wait_or_none(
+    vendor: Vendor, status: int, body: object
+) -> None:
+    amounts_to = vendor.outcome(status, body)
+    assert type(amounts_to) is int
+    assert 200 <= amounts_to <= 599
+    assert amounts_to != 200 or status == 200
+
+    wait = asked_wait(None, vendor.wait(body), datetime(2026, 11, 20, tzinfo=timezone.utc))
+    assert wait is None or 0 <= wait <= LONGEST_HINT_S
+
+
+@by_name
+@examples
+@given(body=bodies)
+def test_any_body_is_read_to_an_end_or_told_as_an_error_of_ours(vendor: Vendor, body: object) -> None:
+
+    async def fetch(request: Request) -> object:
+        return body
+
+    walk = Walk(vendor.name, vendor, lambda: vendor.first(VALUES), fetch)
+    error = None
+    for _ in range(2):  # the same cursor again is the end
+        error = error or failed(walk)
+    assert walk.done == (error is None)
+    assert error is None or error.kind == "bad_response"
+    assert error is None or error.message.startswith(f"{vendor.name}: ")
+
+
+# Any bytes at all
+
+
+@examples
+@given(st.binary(max_size=40) | bodies.map(lambda body: json.dumps(body).encode()), st.text(max_size=30))
+def test_any_bytes_are_json_or_not_and_any_header_is_a_wait_or_none(raw: bytes, header: str) -> None:
+    body, readable = parsed(raw)
+    assert readable or body is None
+
+    when = datetime(2026, 11, 20, tzinfo=timezone.utc)
+    for text in (header, raw.decode("latin-1")):
+        wait = asked_wait(text, text, when)
+        assert wait is None or 0 <= wait <= LONGEST_HINT_S

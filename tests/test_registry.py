@@ -1,0 +1,122 @@
+"""The registry: this package's vendors, and those of other packages."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from audience_mcp.config import configuration
+from audience_mcp.vendors import BUILT_IN, vendors
+from audience_mcp.vendors.base import Vendor
+
+GOOD = """
+import re
+from audience_mcp.vendors.base import Setting, Vendor
+
+class Acme(Vendor):
+    name = "acme"
+    title = "Acme"
+    settings = (
+        Setting("api_key", ("ACME_KEY",), "Key", required=True, secret=True),
+        Setting("base_url", ("ACME_URL",), "Base URL", default="https://acme.example"),
+    )
+    size_counts = "people"
+    id_shape = re.compile("[0-9]+")
+"""
+Registered = Callable[..., Mapping[str, Vendor]]
+
+
+@pytest.fixture
+def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registered]:
+    """The vendors, where a package with this code and these entry points is installed."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(code: str, points: str = "acme = acme_plugin:Acme") -> Mapping[str, Vendor]:
+        tmp_path.joinpath("acme_plugin.py").write_text(code)
+        info = tmp_path / "acme_plugin-1.0.dist-info"
+        info.mkdir()
+        info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: acme-plugin\nVersion: 1.0\n")
+        info.joinpath("entry_points.txt").write_text(f"[audience_mcp.vendors]\n{points}\n")
+        vendors.cache_clear()
+        return vendors()
+
+    yield install
+    sys.modules.pop("acme_plugin", None)
+    vendors.cache_clear()
+
+
+def names_of_ours() -> list[str]:
+    return [kind.name for kind in BUILT_IN]
+
+
+def test_the_four_vendors_are_there_by_name() -> None:
+    assert list(vendors())[:4] == ["commbox", "batch", "smallest", "whop"]
+
+
+def test_another_package_adds_a_vendor_that_is_configured_like_any_other(registered: Registered) -> None:
+    there = registered(GOOD)
+
+    assert list(there) == [*names_of_ours(), "acme"]
+    sources = configuration({"ACME_KEY": "k", "ACME_KEY_FR": "f"}, there.values()).sources
+    assert [source.name for source in sources] == ["acme", "acme-fr"]
+    account = sources[0].account
+    assert account is not None
+    assert account.base_url == "https://acme.example"
+    assert account.secrets == ("k",)
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("raise ValueError('canary')", "ValueError while loading it"),
+        ("import no_such_module_at_all", "ModuleNotFoundError while loading it"),
+        ("Acme = 7", "TypeError while loading it"),
+        ("def Acme(): return 7", "not a subclass"),
+        ("class Acme: pass", "not a subclass"),
+        ("from audience_mcp.vendors.base import Vendor as Acme", "does not set name, title, settings"),
+        (GOOD + "\n    def __init__(self): raise RuntimeError('canary')", "RuntimeError while loading it"),
+        (GOOD.replace('"acme"', '"Ac-me"'), "its name is not lower-case letters and digits"),
+        (GOOD.replace('"acme"', "7"), "TypeError while loading it"),
+        (GOOD.replace('"acme"', '"batch"'), "the name batch is taken"),
+        (GOOD.replace("default=", "description="), "while loading it"),
+        (
+            GOOD.replace(', default="https://acme.example"', ""),
+            "no setting has the role base_url and a default",
+        ),
+        (GOOD.replace("required=True, ", ""), "no setting is required"),
+        (GOOD.replace('re.compile("[0-9]+")', '"[0-9]+"'), "its id_shape is not a compiled pattern"),
+    ],
+)
+def test_a_vendor_that_cannot_be_used_is_left_out_and_told_in_the_log(
+    code: str, why: str, registered: Registered, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        there = registered(code)
+
+    assert list(there) == names_of_ours()
+    assert len(caplog.records) == 1
+    said = caplog.records[0].getMessage()
+    assert said.startswith("vendor plug-in 'acme' (acme_plugin:Acme) is left out: ")
+    assert why in said
+    assert "canary" not in said
+
+
+def test_a_bad_vendor_does_not_keep_a_good_one_of_the_same_package_out(
+    registered: Registered, caplog: pytest.LogCaptureFixture
+) -> None:
+    there = registered(GOOD, "aaa = acme_plugin:Missing\nacme = acme_plugin:Acme\nagain = acme_plugin:Acme")
+
+    assert list(there) == [*names_of_ours(), "acme"]
+    assert [record.getMessage().split(":")[-1] for record in caplog.records] == [
+        " AttributeError while loading it",
+        " the name acme is taken",
+    ]
+
+
+def test_what_a_plug_in_prints_does_not_reach_stdout_which_is_the_protocols(
+    registered: Registered, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registered("print('hello from a plug-in')\n" + GOOD)
+    assert capsys.readouterr().out == ""
