@@ -156,6 +156,8 @@ def _sound(row: Row) -> Row:
     """A vendor's row with nothing in it that would fail later, far from the vendor."""
     if row.size is not None:
         row.size = whole(row.size)
+    if row.size_max is not None:
+        row.size_max = whole(row.size_max)
     if row.type not in TYPES:
         row.type = "unknown"
     if row.status not in STATUSES:

@@ -39,7 +39,7 @@ def vendors() -> Mapping[str, Vendor]:
             ):  # stdout is the protocol's, whatever a plug-in prints
                 vendor = point.load()()
             fault = _fault(vendor, found)
-        except Exception as e:  # whatever another package does must not stop the server
+        except (Exception, SystemExit) as e:  # whatever another package does must not stop the server
             fault = f"{type(e).__name__} while loading it"
             log.debug("vendor plug-in %r", point.name, exc_info=True)
         if fault or vendor is None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from audience_mcp.sandbox.app import serve
 from audience_mcp.sandbox.data import made_up
+from audience_mcp.testing import Case, Facts, Served
 from audience_mcp.vendors import vendors
-from tests.contract.case import Case, Facts, Served
 from tests.support.served import Recording
 
 

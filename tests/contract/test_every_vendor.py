@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from audience_mcp.testing import Case, VendorContract
 from audience_mcp.vendors import BUILT_IN, vendors
-from tests.contract.case import Case
 from tests.contract.cases import CASES
-from tests.contract.suite import VendorContract
 
 
 def test_every_vendor_of_this_package_has_a_case():

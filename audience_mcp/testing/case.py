@@ -40,7 +40,8 @@ class Case:
     static and of known size. facts: what a row must be shown as.
     id, name, size, dates: the keys of the row. new_id: a good id for any number. unknown_id: a good id
     that no row has.
-    largest_page: the parameter for it and its value; None where the vendor has no pages.
+    largest_page: the parameter for it, in the query or in a JSON body, and its value; None where the vendor
+    has no pages.
     """
 
     vendor: Vendor
@@ -60,7 +61,11 @@ class Case:
         """So many rows like the sample, each with its own id and size."""
         return [{**self.sample, self.id: self.new_id(n), self.size: 1000 + n} for n in range(number)]
 
+    @property
+    def page_size(self) -> int:
+        """Rows of a full page; 100, as a number like others, where there are no pages."""
+        return int(self.largest_page[1]) if self.largest_page else 100
+
     def pages(self, rows: int) -> int:
         """How many requests it takes to read so many rows."""
-        size = int(self.largest_page[1]) if self.largest_page else max(1, rows)
-        return max(1, -(-rows // size))
+        return max(1, -(-rows // self.page_size)) if self.largest_page else 1

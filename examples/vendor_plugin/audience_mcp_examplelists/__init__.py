@@ -1,0 +1,96 @@
+"""Example Lists: pages by offset and total, and one list by its id.
+
+Facts from the "Lists" and "Errors" pages of its documentation (v1). The API does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from audience_mcp.errors import Kind
+from audience_mcp.text import whole
+from audience_mcp.vendors.base import (
+    AudienceType,
+    Page,
+    Request,
+    Row,
+    Setting,
+    Status,
+    Values,
+    Vendor,
+    an_array,
+    an_object,
+    is_object,
+    picked,
+    text_of,
+)
+
+KINDS: Mapping[str | None, AudienceType] = {"manual": "static", "rule": "dynamic"}
+STATES: Mapping[str | None, Status] = {"ready": "ready", "counting": "processing", "broken": "failed"}
+
+
+class ExampleLists(Vendor):
+    """`GET /lists?offset=&limit=` answers `{items, total}`; `GET /lists/{id}` answers one list."""
+
+    name = "examplelists"
+    title = "Example Lists"
+    settings = (
+        Setting(
+            "api_key", ("EXAMPLELISTS_API_KEY",), "API key, scope lists:read", required=True, secret=True
+        ),
+        Setting("base_url", ("EXAMPLELISTS_BASE_URL",), "Base URL", default="https://api.lists.example/v1"),
+    )
+    size_counts = "contacts on the list, subscribed or not"
+    id_shape = re.compile(r"lst_[0-9]{1,12}", re.ASCII)
+    unreadable_advice: ClassVar[Mapping[Kind, str]] = {
+        "unauthorized": "Check {api_key}: Example Lists shows a key once, when it is made.",
+        "forbidden": "The key in {api_key} needs the scope lists:read.",
+    }
+
+    def headers(self, values: Values) -> Mapping[str, str]:
+        """The key has a header of its own."""
+        return {"X-Api-Key": values["api_key"]}
+
+    def first(self, values: Values) -> Request:
+        """100 is the largest page."""
+        return Request("lists", {"offset": "0", "limit": "100"})
+
+    def page(self, body: object, request: Request) -> Page:
+        """The next offset counts the rows that came: a server may send fewer than were asked for."""
+        body = an_object(body)
+        rows, total = an_array(body, "items"), whole(body.get("total"))
+        end = int(request.params["offset"]) + len(rows)
+        more = None if total is None else end < total
+        return Page(rows, more, request.with_params(offset=str(end)) if more else None, total)
+
+    def row(self, raw: Mapping[str, object], id: str) -> Row:
+        """`members` is null while a list is being counted."""
+        row = Row(
+            id,
+            text_of(raw, "title") or id,
+            whole(raw.get("members")),
+            KINDS.get(text_of(raw, "kind"), "unknown"),
+            STATES.get(text_of(raw, "state"), "unknown"),
+            description=text_of(raw, "about"),
+            created=raw.get("created_at"),
+            updated=raw.get("updated_at"),
+            details=picked(raw, "kind", "state"),
+        )
+        if row.size is None and row.status == "processing":
+            row.size_note = "not counted yet: Example Lists is still counting it"
+        return row
+
+    def one(self, id: str, values: Values) -> Request | None:
+        """By id."""
+        return Request(f"lists/{id}")
+
+    def one_rows(self, body: object) -> Sequence[object]:
+        """The list itself, in no envelope."""
+        return [an_object(body)]
+
+    def wait(self, body: object) -> object:
+        """A 429 says `{"error": {"code": "slow_down", "retry_in_s": 7}}`."""
+        error = body.get("error") if is_object(body) else None
+        return error.get("retry_in_s") if is_object(error) else None

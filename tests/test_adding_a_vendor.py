@@ -1,0 +1,267 @@
+"""The guide for adding a vendor: its code is run, through the walk that reads every listing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from audience_mcp.errors import PagingStopped
+from audience_mcp.http import ATTEMPTS, LONGEST_WAIT_S, RETRIED
+from audience_mcp.paging import MAX_PAGES, Walk, row_of
+from audience_mcp.text import whole
+from audience_mcp.vendors import base
+from audience_mcp.vendors.base import Request, Row, Setting, Vendor
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples" / "vendor_plugin"
+GUIDE = (ROOT / "docs" / "adding-a-vendor.md").read_text(encoding="utf-8")
+SNIPPETS = dict(re.findall(r"^### (.+)\n(?:(?!#).*\n)*?```python\n((?:.*\n)*?)```$", GUIDE, re.M))
+RANGES, SIZES = "Sizes as ranges", "Sizes that cost one more call each"
+ROWS: list[Any] = [{"id": str(n), "name": f"List {n}", "size": n} for n in range(250)]
+SIZED = sum(range(250))
+
+Answers = Callable[[Request], object]
+
+
+class Plain(Vendor):
+    """What the snippets leave out."""
+
+    name = "made"
+    title = "Made"
+    settings = (
+        Setting("api_key", ("MADE_API_KEY",), "Key", required=True, secret=True),
+        Setting("base_url", ("MADE_BASE_URL",), "Base URL", default="https://made.example/v1"),
+    )
+    size_counts = "people"
+    id_shape = re.compile("[0-9]+", re.ASCII)
+
+    def row(self, raw: Mapping[str, object], id: str) -> Row:
+        return Row(id, str(raw.get("name")), whole(raw.get("size")))
+
+
+def vendor_of(*snippets: str) -> Vendor:
+    """A vendor with the functions of these snippets of the guide."""
+    facts: dict[str, Any] = {}
+    for title in snippets:
+        if "page" in facts:
+            facts["list_page"] = facts.pop("page")
+        names = {name: getattr(base, name) for name in dir(base) if not name.startswith("_")}
+        names |= {"replace": replace, "whole": whole}
+        given = set(names)
+        exec(SNIPPETS[title], names)
+        facts |= {name: value for name, value in names.items() if name not in given and callable(value)}
+    made: Vendor = type("Made", (Plain,), facts)()
+    return made
+
+
+def part(rows: list[Any], start: int, size: int = 100) -> tuple[list[Any], int | None]:
+    """The rows of a page, and where the next begins."""
+    end = start + size
+    return rows[start:end], end if end < len(rows) else None
+
+
+def no_pages(request: Request) -> object:
+    assert request == Request("audiences")
+    return {"data": ROWS}
+
+
+def cursor(request: Request) -> object:
+    assert request.params["limit"] == "100"
+    rows, following = part(ROWS, int(request.params.get("cursor", "at 0").removeprefix("at ")))
+    # A cursor after the last page, too: some vendors send one, and the flag decides.
+    return {"data": rows, "has_more": following is not None, "next_cursor": f"at {following or 999}"}
+
+
+def offset(request: Request) -> object:
+    assert request.params["limit"] == "100"
+    rows, _ = part(ROWS, int(request.params["offset"]), 60)  # fewer than were asked for
+    return {"items": rows, "total": len(ROWS)}
+
+
+def page_number(request: Request) -> object:
+    size = int(request.params["per_page"])
+    rows, _ = part(ROWS, (int(request.params["page"]) - 1) * size)
+    return {"items": rows, "total_pages": 3}
+
+
+def next_link(request: Request) -> object:
+    start = 0
+    if request.path != "audiences":
+        assert request.params == {}
+        start = int(request.path.removeprefix("https://made.example/v1/audiences?limit=100&at="))
+    rows, following = part(ROWS, start)
+    link = f"https://made.example/v1/audiences?limit=100&at={following}"
+    return {"results": rows, "next": link if following else None}
+
+
+def post_body(request: Request) -> object:
+    assert (request.method, request.params) == ("POST", {})
+    assert isinstance(request.json, dict)
+    assert request.json["page_size"] == 100
+    rows, following = part(ROWS, int(request.json.get("cursor", "at 0").removeprefix("at ")))
+    return {"data": rows, "has_more": following is not None, "cursor": following and f"at {following}"}
+
+
+def graphql(request: Request) -> object:
+    assert request.method == "POST"
+    assert isinstance(request.json, dict)
+    assert request.json["query"].strip().startswith("query Lists(")
+    variables = request.json["variables"]
+    assert variables["first"] == 100
+    rows, following = part(ROWS, int(variables.get("after", "at 0").removeprefix("at ")))
+    info = {"hasNextPage": following is not None, "endCursor": f"at {following or len(ROWS)}"}
+    return {"data": {"lists": {"nodes": rows, "pageInfo": info}}}
+
+
+PATTERNS: dict[str, tuple[Answers, int]] = {
+    "No pages": (no_pages, 1),
+    "A cursor": (cursor, 3),
+    "Offset and total": (offset, 5),
+    "A page number": (page_number, 3),
+    "An absolute next link": (next_link, 3),
+    "A cursor in a POST body": (post_body, 3),
+    "GraphQL": (graphql, 3),
+}
+
+
+def walk_of(vendor: Vendor, answers: Answers) -> Walk:
+    async def fetch(request: Request) -> object:
+        return answers(request)
+
+    return Walk("made", vendor, lambda: vendor.first({"api_key": "k"}), fetch)
+
+
+async def walked(vendor: Vendor, answers: Answers) -> Walk:
+    walk = walk_of(vendor, answers)
+    while not walk.done:
+        await walk.step()
+    return walk
+
+
+def test_every_pattern_of_the_guide_is_run_here() -> None:
+    titles = re.findall(r"^### (.+)$", GUIDE, re.M)
+    assert list(SNIPPETS) == titles
+    assert set(titles) == {*PATTERNS, RANGES, SIZES}
+
+
+@pytest.mark.parametrize("title", PATTERNS)
+async def test_a_pattern_reads_every_row_in_as_many_requests_as_there_are_pages(title: str) -> None:
+    answers, pages = PATTERNS[title]
+    walk = await walked(vendor_of(title), answers)
+    assert list(walk.rows) == [row["id"] for row in ROWS]
+    assert (walk.sum_of_sizes, walk.unknown_sizes, walk.dropped, walk.repeated) == (SIZED, 0, 0, 0)
+    assert walk.pages == pages
+
+
+@pytest.mark.parametrize("title", [title for title in PATTERNS if title != "No pages"])
+async def test_a_pattern_whose_vendor_is_silent_about_the_end_never_calls_the_list_whole(title: str) -> None:
+    def silent(request: Request) -> object:
+        answer = PATTERNS[title][0](request)
+        signs = {"has_more", "next_cursor", "total", "total_pages", "next", "cursor"}
+        return without(answer, signs | {"hasNextPage", "endCursor"})
+
+    walk = walk_of(vendor_of(title), silent)
+    with pytest.raises(PagingStopped, match="does not say whether more audiences follow"):
+        await walk.step()
+    assert not walk.done
+    assert walk.rows
+
+
+def without(value: Any, keys: set[str]) -> Any:
+    """A body in which these keys are nowhere."""
+    if isinstance(value, dict):
+        return {key: without(each, keys) for key, each in value.items() if key not in keys}
+    return value
+
+
+def test_errors_of_graphql_under_200_are_failures() -> None:
+    vendor = vendor_of("GraphQL")
+    assert vendor.outcome(200, {"data": None, "errors": [{"message": "no"}]}) == 500
+    assert vendor.outcome(200, {"data": {}}) == 200
+    assert vendor.outcome(401, {"errors": [{}]}) == 401
+
+
+@pytest.mark.parametrize("title", ["A cursor", "Offset and total", "An absolute next link"])
+async def test_sizes_of_one_call_each_are_asked_for_once_after_each_page(title: str) -> None:
+    asked: list[str] = []
+    sizes = {row["id"]: row["size"] for row in ROWS}
+
+    def answers(request: Request) -> object:
+        found = re.fullmatch("audiences/([0-9]+)/size", request.path)
+        if found is None:
+            answer: Any = PATTERNS[title][0](request)
+            key = next(key for key in ("data", "items", "results") if key in answer)
+            return {**answer, key: [{"id": row["id"], "name": row["name"]} for row in answer[key]]}
+        asked.append(found[1])
+        return {"count": sizes[found[1]]}
+
+    walk = await walked(vendor_of(title, SIZES), answers)
+    assert list(walk.rows) == asked == list(sizes)
+    assert (walk.sum_of_sizes, walk.unknown_sizes) == (SIZED, 0)
+    assert walk.pages == PATTERNS[title][1] + len(ROWS)
+
+
+async def test_no_size_is_asked_for_of_a_row_that_is_broken_or_came_before() -> None:
+    rows = [{"id": "1"}, None, {"id": "../x"}, {"id": "1"}, {"id": ["2"]}, {"id": "3"}]
+    asked: list[str] = []
+
+    def answers(request: Request) -> object:
+        asked.append(request.path)
+        return {"data": rows} if request.path == "audiences" else {"count": 5}
+
+    walk = await walked(vendor_of("No pages", SIZES), answers)
+    assert asked == ["audiences", "audiences/1/size", "audiences/3/size"]
+    assert {id: row.size for id, row in walk.rows.items()} == {"1": 5, "../x": None, "3": 5}
+    assert (walk.dropped, walk.repeated, walk.done) == (2, 1, True)
+
+
+async def test_an_empty_list_whose_sizes_cost_a_call_each_is_whole() -> None:
+    walk = await walked(vendor_of("No pages", SIZES), lambda request: {"data": []})
+    assert (walk.rows, walk.pages) == ({}, 1)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "size", "most"),
+    [(10, 20, 10, 20), (10, None, 10, None), (None, 20, None, None), (20, 10, 20, None), (7, "x", 7, None)],
+)
+def test_a_range_is_its_lower_end_and_its_upper_end(
+    low: object, high: object, size: int | None, most: int | None
+) -> None:
+    row = row_of(vendor_of(RANGES), {"id": "1", "size_from": low, "size_to": high})
+    assert row is not None
+    assert (row.size, row.size_max) == (size, most)
+    assert bool(row.size_note) is (most is not None)
+
+
+def test_the_case_and_the_entry_point_are_those_of_the_example() -> None:
+    (case,) = re.findall(r"^   ```python\n((?:.*\n)*?)   ```$", GUIDE, re.M)
+    assert dedent(case) in (EXAMPLE / "tests" / "test_contract.py").read_text(encoding="utf-8")
+    (points,) = re.findall(r"```toml\n(.*?)```", GUIDE, re.S)
+    assert points in (EXAMPLE / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def test_every_fact_and_hook_of_a_vendor_is_in_the_table() -> None:
+    told = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`.+?) \|", GUIDE, re.M))))
+    hooks = {name for name in {*vars(Vendor), *Vendor.__annotations__} if not name.startswith("_")}
+    assert told == hooks
+
+
+def test_the_numbers_of_the_guide_are_those_of_the_code() -> None:
+    assert f"more than {MAX_PAGES:,} pages" in GUIDE
+    assert f"Waits of up to {LONGEST_WAIT_S} seconds" in GUIDE
+    assert {408, 425, 429, 500, 502, 503, 504} == RETRIED
+    assert ATTEMPTS > 1
+    assert Vendor.size_unknown in GUIDE
+
+
+def test_every_file_that_the_guide_links_to_is_there() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", GUIDE):
+        assert (ROOT / "docs" / link).exists(), link
