@@ -52,8 +52,18 @@ class _Part:
             return VendorError("timeout", text, retry_after_s=5)
         return self.look_up.error
 
-    def report(self) -> SourceReport:
-        """How the source stands, as far as it was asked."""
+    @property
+    def settled(self) -> bool:
+        """Whether the audience is here with all that the vendor says of it, however far a list was read."""
+        lacks_size = (
+            self.reader.source.vendor.one_lacks_size and self.row is not None and self.row.size is None
+        )
+        return self.row is not None and not (lacks_size and self.held is not None and not self.held.complete)
+
+    def report(self, by: MatchedBy) -> SourceReport:
+        """How the source stands, as far as it was asked. A ref means one audience: then no list matters."""
+        if by == "ref" and self.settled and self.held is not None and not self.held.complete:
+            return asked_directly(self.reader.source)
         if self.held is not None:
             return report(self.reader.source, self.held)
         told = asked_directly(self.reader.source, complete=self.error is None)
@@ -151,17 +161,11 @@ class Finder:
 
     def _answer(self, by: MatchedBy, parts: Sequence[_Part], rows: Sequence[Found] = ()) -> AudienceMatch:
         if by == "id":  # who was asked and has it not has nothing to say
-            parts = [part for part in parts if part.row or not part.report().complete]
+            parts = [part for part in parts if part.row or not part.report(by).complete]
         rows = rows or [(part.reader, part.row) for part in parts if part.row]
-        reports = [part.report() for part in parts]
+        reports = [part.report(by) for part in parts]
         notes = [note for part in parts if part.held for note in part.held.notes]
         complete = all(told.complete for told in reports)
-        if by == "ref" and all(
-            part.held is None or part.row is None or part.row.size is not None for part in parts
-        ):
-            complete = True  # a ref means one audience, and that one is here with its size
-            for told in reports:
-                told.complete, told.error = True, None
         if not complete and by != "ref":
             notes.insert(0, "Not every source was read in full, so others may match too.")
         if by == "id" and any(reader.source.vendor.id_is_name for reader, _ in rows):

@@ -22,6 +22,7 @@ from audience_mcp.vendors import vendors
 
 log = logging.getLogger(__name__)
 
+WAITING = "audience-mcp: an MCP server, waiting for a client on stdin. For people: audience-mcp --help"
 EXIT_WITHIN_S = 1.0
 """After serving has ended, a thread that is stuck (a name look-up can be) holds the exit no longer."""
 
@@ -39,6 +40,8 @@ def serve(*, sandbox: bool = False, environment: Environment | None = None) -> i
     logs.set_up(configured.settings.log_level, redactor)
     for warning in configured.warnings:
         log.warning("%s", warning)
+    if sys.stdin.isatty():
+        print(WAITING, file=sys.stderr)  # noqa: T201
     server = build(configured, lambda: _bounded(opened()), redactor)
 
     async def run() -> None:
@@ -82,10 +85,14 @@ def _sandboxed(environment: Environment) -> tuple[Configuration, OpenCatalog]:
 @asynccontextmanager
 async def _bounded(opened: AbstractAsyncContextManager[Catalog]) -> AsyncIterator[Catalog]:
     """The catalog; once it is closing, the process ends within a bound."""
+    code = 0
     async with opened as catalog:
         try:
             yield catalog
+        except BaseException:
+            code = 1
+            raise
         finally:
-            watchdog = threading.Timer(EXIT_WITHIN_S, os._exit, (0,))
+            watchdog = threading.Timer(EXIT_WITHIN_S, os._exit, (code,))
             watchdog.daemon = True
             watchdog.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,3 +70,16 @@ def test_the_claude_code_command_names_real_variables_and_puts_the_name_first() 
 def test_the_readme_is_understood_in_three_sentences() -> None:
     first = README.split("-->")[1].split("## ")[0].strip()
     assert len(re.findall(r"[.?](?:\s|$)", re.sub(r'".*?"|Smallest\.ai', "", first))) == 3
+
+
+def test_every_command_that_the_readme_names_is_one() -> None:
+    named = set(re.findall(r"audience-mcp ((?:--)?[a-z]+)", README)) - {"from", "on", "demo"}
+    assert {"check", "install", "list", "get", "--http"} <= named
+    for words in sorted(named):
+        done = subprocess.run(
+            [sys.executable, "-m", "audience_mcp", words, "--help"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (words, done.stderr)

@@ -297,3 +297,16 @@ async def test_a_ref_of_a_source_that_does_not_exist_is_said_to_be_so() -> None:
     async with connected() as there:
         text = await missed(there, audience="facebook:123")
         assert 'There is no source "facebook"; asked were commbox, batch, smallest, whop.' in text
+
+
+async def test_a_ref_found_in_a_list_that_broke_off_claims_nothing_of_the_list() -> None:
+    script = Script({"": {"rows": rows(7), "next": "c1"}, "c1": DOWN})
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        answer = await catalog.get_audience(GetQuestion(audience="acme:a1"))
+    assert (answer.matched_by, answer.audiences[0].size, answer.complete) == ("ref", 7, True)
+    assert answer.sources[0].model_dump(exclude_none=True).keys() == {
+        "source",
+        "vendor",
+        "complete",
+        "size_counts",
+    }

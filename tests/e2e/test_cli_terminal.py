@@ -85,3 +85,9 @@ def test_help_fits_an_ordinary_terminal_and_keeps_its_examples_line_by_line() ->
         seen = on_a_terminal(*command, "--help", columns=80)
         assert [line for line in seen.lines if cell_len(line) > 80] == []
     assert "  audience-mcp list --search vip --limit 10" in on_a_terminal("--help", columns=80).text
+
+
+def test_a_person_who_starts_the_server_is_told_what_it_waits_for() -> None:
+    seen = on_a_terminal(columns=120, typed=("waiting for a client", "\x04"))
+    assert "audience-mcp --help" in seen.text
+    assert seen.code == 0
