@@ -158,6 +158,8 @@ def _sound(row: Row) -> Row:
         row.size = whole(row.size)
     if row.size_max is not None:
         row.size_max = whole(row.size_max)
+    if not isinstance(row.name, str):
+        row.name = row.id
     if row.type not in TYPES:
         row.type = "unknown"
     if row.status not in STATUSES:

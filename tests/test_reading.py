@@ -401,12 +401,14 @@ async def test_a_vendors_row_of_the_wrong_types_is_unknown_and_not_a_fault() -> 
         def row(self, raw: Any, id: str) -> Any:
             row = super().row(raw, id)
             row.size, row.type, row.status = raw.get("size"), "odd", "odd"  # type: ignore[assignment]
+            row.name = 7  # type: ignore[assignment]
             return row
 
     script = Script(
         {"": {"rows": [{"id": "a1", "size": "12"}, {"id": "a2", "size": -1}, {"id": "a3", "size": "x"}]}}
     )
     async with catalog_of(FakeClock(), {"acme": script}, kind=Loose) as catalog:
-        answer = await ask(catalog)
+        answer = await ask(catalog, search="a")
     assert (answer.sum_of_sizes, answer.unknown_sizes) == (12, 2)
+    assert [row.name for row in answer.audiences] == ["a1", "a2", "a3"]
     assert {(row.type, row.status) for row in answer.audiences} == {("unknown", "unknown")}
