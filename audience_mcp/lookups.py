@@ -30,6 +30,11 @@ class LookUp:
     waiting: int = 0
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waited any more, so that it ends without an answer."""
+        return self.scope.cancel_called
+
     def leave(self) -> None:
         """Say that a call waits no longer; a look-up that nobody waits for ends."""
         self.waiting -= 1
@@ -49,8 +54,9 @@ class LookUps:
 
     def ask(self, id: str) -> LookUp | None:
         """Ask for `id`, or join who does; None where that cannot be: wait for the list instead."""
-        if id in self._under_way:
-            return self._under_way[id]
+        under_way = self._under_way.get(id)
+        if under_way is not None and not under_way.abandoned:
+            return under_way
         account = self._source.account
         if account is None or len(self._under_way) >= AT_ONCE or not account.vendor.id_shape.fullmatch(id):
             return None
@@ -72,6 +78,8 @@ class LookUps:
                 body = await self._fetch(request)
                 rows = (row_of(account.vendor, raw) for raw in account.vendor.one_rows(body))
                 found.row = next((row for row in rows if row is not None and row.id == id), None)
+            if found.scope.cancelled_caught:
+                found.error = VendorError("timeout", f"{self._source.name} was not waited for. Ask again.")
         except VendorError as e:
             if e.kind != "not_found":
                 found.error = e

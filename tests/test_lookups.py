@@ -1,0 +1,50 @@
+"""Look-ups: one for all who want the same audience, and none for nobody."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from audience_mcp.changes import Changes
+from audience_mcp.config import Source
+from audience_mcp.lookups import AT_ONCE, LookUps
+from audience_mcp.vendors.base import Account
+from tests.support.clock import FakeClock
+from tests.support.scripted import Direct, Script, settled
+
+pytestmark = pytest.mark.anyio
+
+
+def source() -> Source:
+    vendor = Direct()
+    return Source("direct", vendor, Account("direct", vendor, {"base_url": "https://acme.example"}, {}))
+
+
+async def test_who_comes_as_the_last_one_leaves_asks_anew_and_is_not_told_that_there_is_none() -> None:
+    never, answer = anyio.Event(), {"id": "a1", "name": "One"}
+    script, changes = Script(ones={"a1": [(never, answer), answer]}), Changes(FakeClock())
+    async with anyio.create_task_group() as tasks:
+        look_ups = LookUps(source(), script.fetch, tasks, changes)
+        first = look_ups.ask("a1")
+        assert first is not None
+        first.waiting += 1
+        await settled()
+        first.leave()  # it is told to end, and has not ended yet
+        second = look_ups.ask("a1")
+        assert second is not None
+        await settled()
+    assert second.row is not None
+    assert second.row.name == "One"
+    assert (first.row, first.error is not None) == (None, True)
+    assert script.asked == ["a1", "a1"]
+
+
+async def test_no_more_than_a_few_are_under_way_at_a_source() -> None:
+    never = anyio.Event()
+    script = Script(ones={f"a{n}": (never, {"id": f"a{n}"}) for n in range(50)})
+    async with anyio.create_task_group() as tasks:
+        look_ups = LookUps(source(), script.fetch, tasks, Changes(FakeClock()))
+        asked = [look_ups.ask(f"a{n}") for n in range(50)]
+        assert [found is not None for found in asked] == [True] * AT_ONCE + [False] * (50 - AT_ONCE)
+        assert look_ups.ask("a0") is asked[0]
+        tasks.cancel_scope.cancel()
