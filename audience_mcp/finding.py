@@ -15,7 +15,7 @@ from typing import Literal
 from audience_mcp.answers import NOTE_CHARS, asked_directly, fit_match, problem, report
 from audience_mcp.dates import rfc3339
 from audience_mcp.errors import ToolError, VendorError
-from audience_mcp.gathering import Gathering
+from audience_mcp.gathering import Gathering, attending
 from audience_mcp.lookups import LookUp
 from audience_mcp.models import AudienceMatch, SourceReport
 from audience_mcp.reading import Held, SourceReader
@@ -82,6 +82,8 @@ class Finder:
         self._text = text.strip()
         self._gathering = gathering
         self._max_chars = max_chars
+        # Where a look-up failed: a list that lacks the audience does not say that there is none.
+        self._not_asked: dict[SourceReader, VendorError] = {}
 
     async def found(self) -> AudienceMatch:
         """The answer. Raises ToolError where nothing matches."""
@@ -95,7 +97,8 @@ class Finder:
         if reader is None or not reader.source.vendor.id_shape.fullmatch(id):
             return None
         part = _Part(reader, look_up=reader.look_up(id))
-        await self._look_up([part], id)
+        with attending([part.look_up] if part.look_up else []):
+            await self._look_up([part], id)
         if part.row is None and (part.look_up is None or part.error):
             part.held = (await self._gathering.read([reader]))[reader]
             part.row = part.held.walk.rows.get(id)
@@ -112,17 +115,20 @@ class Finder:
                     continue
             parts.append(part)
         to_read = [part.reader for part in parts if part.look_up is None and part.held is None]
-        read = await self._gathering.read(to_read) if to_read else {}
-        for part in parts:
-            part.held = part.held or read.get(part.reader)
-            part.row = part.held.walk.rows.get(self._text) if part.held else None
-        await self._look_up([part for part in parts if part.look_up], self._text)
+        with attending([part.look_up for part in parts if part.look_up]):
+            read = await self._gathering.read(to_read) if to_read else {}
+            for part in parts:
+                part.held = part.held or read.get(part.reader)
+                part.row = part.held.walk.rows.get(self._text) if part.held else None
+            await self._look_up([part for part in parts if part.look_up], self._text)
         return self._answer("id", parts) if any(part.row for part in parts) else None
 
     async def _look_up(self, parts: Sequence[_Part], id: str) -> None:
         """Wait for the parts' look-ups; a size that one lacks comes from the list."""
         await self._gathering.look_up([part.look_up for part in parts if part.look_up])
         for part in parts:
+            if part.error is not None:
+                self._not_asked[part.reader] = part.error
             if part.look_up is None or part.look_up.row is None:
                 continue
             part.row = part.look_up.row
@@ -190,7 +196,7 @@ class Finder:
         read = [
             f"{r.name} ({len(h.walk.rows):,} audiences)"
             for r, h in held.items()
-            if h.complete and not h.newer_error
+            if h.complete and not h.newer_error and r not in self._not_asked
         ]
         old = [
             f"{r.name} as of {rfc3339(h.as_of)} ({len(h.walk.rows):,}): {clean(h.newer_error.message, 400)}"
@@ -198,6 +204,11 @@ class Finder:
             if h.newer_error and h.as_of
         ]
         not_read = [clean(h.error.message, 400) for h in held.values() if h.error]
+        not_read += [
+            clean(self._not_asked[r].message, 400)
+            for r, h in held.items()
+            if r in self._not_asked and not h.error
+        ]
         if read:
             said.append(f"Read in full: {_listed(read, ', ')}.")
         if old:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from audience_mcp.changes import Changes
 from audience_mcp.clock import Clock
@@ -51,14 +52,20 @@ class Gathering:
         return {reader: self._held[reader] for reader in readers}
 
     async def look_up(self, look_ups: Sequence[LookUp]) -> None:
-        """Wait until every look-up has ended, or the deadline; one that nobody waits for ends."""
+        """Wait until every look-up has ended, or the deadline."""
+        await self._changes.until(lambda: all(look_up.ended for look_up in look_ups), self._until)
+
+
+@contextmanager
+def attending(look_ups: Sequence[LookUp]) -> Iterator[None]:
+    """Hold look-ups for as long as a call may wait for them; one that nobody holds ends."""
+    for look_up in look_ups:
+        look_up.waiting += 1
+    try:
+        yield
+    finally:
         for look_up in look_ups:
-            look_up.waiting += 1
-        try:
-            await self._changes.until(lambda: all(look_up.ended for look_up in look_ups), self._until)
-        finally:
-            for look_up in look_ups:
-                look_up.leave()
+            look_up.leave()
 
 
 def _how_far(readings: dict[SourceReader, Reading]) -> str:

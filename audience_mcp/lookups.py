@@ -17,7 +17,7 @@ from audience_mcp.vendors.base import Account, Request, Row
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8
-"""Look-ups of one source under way; further ones are answered from its list, which is one request for all."""
+"""Look-ups of one source under way; for further ones its list is read, which is one request for all."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,12 +53,12 @@ class LookUps:
         self._under_way: dict[str, LookUp] = {}
 
     def ask(self, id: str) -> LookUp | None:
-        """Ask for `id`, or join who does; None where that cannot be: wait for the list instead."""
+        """Ask for `id`, or join who does; None where the vendor has no way: read its list instead."""
         under_way = self._under_way.get(id)
         if under_way is not None and not under_way.abandoned:
             return under_way
         account = self._source.account
-        if account is None or len(self._under_way) >= AT_ONCE or not account.vendor.id_shape.fullmatch(id):
+        if account is None or not account.vendor.id_shape.fullmatch(id):
             return None
         try:
             request = account.vendor.one(id, account.values)
@@ -67,6 +67,9 @@ class LookUps:
             return None
         if request is None:
             return None
+        if len(self._under_way) >= AT_ONCE:
+            text = f"{self._source.name} is being asked for too many audiences at once. Ask again."
+            return LookUp(error=VendorError("unavailable", text, retry_after_s=5), ended=True)
         found = self._under_way[id] = LookUp()
         self._tasks.start_soon(self._run, found, account, request, id, name=f"look-up at {self._source.name}")
         return found

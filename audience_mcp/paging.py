@@ -147,13 +147,16 @@ def row_of(vendor: Reads, raw: object) -> Row | None:
         return None
     try:
         id = identifier(vendor.row_id(raw))
-        return None if id is None else _sound(vendor.row(raw, id))
+        return None if id is None else _sound(vendor.row(raw, id), id)
     except Exception:  # noqa: BLE001 (one row that a vendor's code trips over must not lose the others)
         return None
 
 
-def _sound(row: Row) -> Row:
+def _sound(row: Row, id: str) -> Row:
     """A vendor's row with nothing in it that would fail later, far from the vendor."""
+    row.id = id
+    if row.details is not None and not is_object(row.details):
+        row.details = None
     if row.size is not None:
         row.size = whole(row.size)
     if row.size_max is not None:

@@ -33,7 +33,7 @@ REFUSALS = ("invalid_request", "not_found", "bad_response")
 RESUME_WITHIN_S = 6 * 3600
 """A reading that broke off longer ago is begun anew: its first pages say too little about today."""
 CONTINUES_REFRESH_S = 300
-"""A reading begun by `refresh` that ended behind its answer serves a `refresh` for so long."""
+"""A reading begun by `refresh` serves a later `refresh`, or is gone on with by one, for so long."""
 
 
 @dataclass(slots=True, eq=False)
@@ -123,9 +123,14 @@ class SourceReader:
         now = self._clock.now()
         if self.source.account is None:
             return Reading(self._walk(), now, error=self._not_configured(), ended=True)
-        if current is not None and not refresh and self._resumable(current):
+        if current is not None and self._resumable(current, refresh=refresh):
             begun = Reading(
-                current.walk, now, resumed=True, as_of=current.as_of, read_before=len(current.walk.rows)
+                current.walk,
+                now,
+                refreshing=current.refreshing,
+                resumed=True,
+                as_of=current.as_of,
+                read_before=len(current.walk.rows),
             )
         else:
             if current is not None:
@@ -145,11 +150,12 @@ class SourceReader:
             return unused and now - reading.ended_at < CONTINUES_REFRESH_S
         return reading.used_at is None or now - reading.used_at < self._cache_s
 
-    def _resumable(self, reading: Reading) -> bool:
-        if reading.error is None or not reading.error.passing:
+    def _resumable(self, reading: Reading, *, refresh: bool) -> bool:
+        if reading.error is None or not reading.error.passing or (refresh and not reading.refreshing):
             return False
         asked_to_wait = reading.error.retry_after_s or 0
-        return reading.walk.begun and self._clock.now() - reading.ended_at - asked_to_wait < RESUME_WITHIN_S
+        within = CONTINUES_REFRESH_S if refresh else RESUME_WITHIN_S
+        return reading.walk.begun and self._clock.now() - reading.ended_at - asked_to_wait < within
 
     async def _fetch(self, request: Request) -> object:
         """Ask the vendor; the way there is made at the first request."""
@@ -168,7 +174,11 @@ class SourceReader:
 
     def _keep(self, walk: Walk, as_of: datetime | None) -> None:
         """Keep what was read before a new walk begins, in case that one gets less far."""
-        if walk.begun and not walk.done:
+        if (
+            walk.begun
+            and not walk.done
+            and (not self._partial or len(walk.rows) >= len(self._partial[0].rows))
+        ):
             self._partial = walk, as_of
 
     async def _run(self, reading: Reading) -> None:
@@ -233,6 +243,9 @@ class SourceReader:
 
     def held(self, reading: Reading) -> Held:
         """What answers a call that has waited for `reading`. An ended one counts as used from now on."""
+        newer = self._reading
+        if newer is not None and (newer.walk is reading.walk or not reading.complete):
+            reading = newer  # another call has gone on with it, or begun anew, meanwhile
         if reading.ended and reading.used_at is None:
             reading.used_at = self._clock.now()
         if reading.complete:

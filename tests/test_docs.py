@@ -60,7 +60,7 @@ async def test_a_host_configuration_starts_a_server_that_lists_its_tools(entry: 
 def test_the_claude_code_command_names_real_variables_and_puts_the_name_first() -> None:
     (line,) = re.findall(r"```sh\n(claude .*?)\n```", README)
     words = shlex.split(line)
-    assert words[:4] == ["claude", "mcp", "add", "audiences"]
+    assert words[:4] == ["claude", "mcp", "add", "audience-mcp"]
     variables = dict(word.split("=", 1) for word in words[4 : words.index("--")] if "=" in word)
     assert words[words.index("--") + 1 :] == [PROGRAM]
     (source,) = configuration(variables, vendors().values()).sources
@@ -73,7 +73,7 @@ def test_the_readme_is_understood_in_three_sentences() -> None:
 
 
 def test_every_command_that_the_readme_names_is_one() -> None:
-    named = set(re.findall(r"audience-mcp ((?:--)?[a-z]+)", README)) - {"from", "on", "demo"}
+    named = set(re.findall(r"audience-mcp ((?:--)?[a-z]+)", README)) - {"from", "on", "demo", "audience"}
     assert {"check", "install", "list", "get", "--http"} <= named
     for words in sorted(named):
         done = subprocess.run(

@@ -310,3 +310,68 @@ async def test_a_ref_found_in_a_list_that_broke_off_claims_nothing_of_the_list()
         "complete",
         "size_counts",
     }
+
+
+@pytest.mark.parametrize("audience", ["direct:a2", "a2"])
+async def test_a_look_up_that_failed_is_told_where_the_list_lacks_the_audience(audience: str) -> None:
+    script, clock = Script({"": {"rows": rows(7)}}, {"a2": DOWN}), FakeClock()
+    async with catalog_of(clock, {"direct": script}, kind=Direct) as catalog:
+        await catalog.list_audiences(ListQuestion())
+        with pytest.raises(ToolError) as missed_it:
+            await catalog.get_audience(GetQuestion(audience=audience))
+    assert DOWN.message in str(missed_it.value)
+    assert "Read in full:" not in str(missed_it.value)
+
+
+async def test_beyond_the_look_ups_that_may_run_at_once_a_miss_does_not_claim_that_there_is_none() -> None:
+    gate = anyio.Event()
+    ids = [f"a{n}" for n in range(10, 20)]
+    script = Script({"": {"rows": []}}, {id: (gate, {"id": id, "name": id}) for id in ids})
+    said: dict[str, str] = {}
+    async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
+
+        async def ask(id: str) -> None:
+            try:
+                said[id] = (
+                    (await catalog.get_audience(GetQuestion(audience=f"direct:{id}"))).audiences[0].name
+                )
+            except ToolError as e:
+                said[id] = str(e)
+
+        async with anyio.create_task_group() as calls:
+            for id in ids:
+                calls.start_soon(ask, id)
+            await settled()
+            gate.set()
+    assert [said[id] for id in ids[:8]] == ids[:8]
+    assert all("too many audiences at once" in said[id] and "Read in full:" not in said[id] for id in ids[8:])
+
+
+async def test_a_look_up_that_one_call_gives_up_goes_on_for_another_that_needs_it() -> None:
+    slow, gate = anyio.Event(), anyio.Event()
+
+    class Either(Direct):
+        def one(self, id: str, values: Values) -> Request | None:
+            return super().one(id, values) if values.get("direct") else None
+
+    scripts = {
+        "acme": Script({"": (slow, {"rows": []})}),
+        "direct": Script({"": {"rows": []}}, {"a1": (gate, {"id": "a1", "name": "One"})}),
+    }
+    found: list[str] = []
+    async with catalog_of(FakeClock(), scripts, kind=Either, values={"direct": {"direct": "yes"}}) as catalog:
+
+        async def first() -> None:
+            found.append((await catalog.get_audience(GetQuestion(audience="a1"))).audiences[0].name)
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(first)
+            await settled()  # it waits for acme's list, which it needs as well
+            async with anyio.create_task_group() as second:
+                second.start_soon(catalog.get_audience, GetQuestion(audience="direct:a1"))
+                await settled()
+                second.cancel_scope.cancel()
+            gate.set()
+            await settled()
+            slow.set()
+    assert found == ["One"]

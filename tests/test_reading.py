@@ -401,14 +401,64 @@ async def test_a_vendors_row_of_the_wrong_types_is_unknown_and_not_a_fault() -> 
         def row(self, raw: Any, id: str) -> Any:
             row = super().row(raw, id)
             row.size, row.type, row.status = raw.get("size"), "odd", "odd"  # type: ignore[assignment]
-            row.name = 7  # type: ignore[assignment]
+            row.name, row.id, row.details = 7, None, ["x"]  # type: ignore[assignment]
             return row
 
     script = Script(
         {"": {"rows": [{"id": "a1", "size": "12"}, {"id": "a2", "size": -1}, {"id": "a3", "size": "x"}]}}
     )
     async with catalog_of(FakeClock(), {"acme": script}, kind=Loose) as catalog:
-        answer = await ask(catalog, search="a")
+        answer = await ask(catalog, search="a", detail="full")
     assert (answer.sum_of_sizes, answer.unknown_sizes) == (12, 2)
-    assert [row.name for row in answer.audiences] == ["a1", "a2", "a3"]
+    assert [(row.ref, row.name, row.details) for row in answer.audiences] == [
+        (f"acme:{id}", id, None) for id in ("a1", "a2", "a3")
+    ]
     assert {(row.type, row.status) for row in answer.audiences} == {("unknown", "unknown")}
+
+
+async def test_a_refresh_that_broke_off_is_gone_on_with_by_the_next_refresh() -> None:
+    script = two_pages()
+    script.pages["c1"] = [DOWN, script.pages["c1"]]
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        assert (await ask(catalog, refresh=True)).complete is False
+        assert (await ask(catalog, refresh=True)).complete
+    assert script.asked == ["", "c1", "c1"]
+
+
+@pytest.mark.parametrize("first", [{"": DOWN}, {"c1": DOWN}])
+async def test_a_call_that_still_waits_elsewhere_answers_with_what_another_has_read_meanwhile(
+    first: dict[str, Any],
+) -> None:
+    gate, clock, script = anyio.Event(), FakeClock(), two_pages()
+    script.pages |= {key: [fault, script.pages[key]] for key, fault in first.items()}
+    answers: list[AudienceList] = []
+    async with catalog_of(clock, {"fast": script, "slow": Script({"": (gate, {"rows": []})})}) as catalog:
+
+        async def call() -> None:
+            answers.append(await ask(catalog))
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(call)
+            await settled()
+            clock.advance(20)
+            assert (await ask(catalog, sources=["fast"])).complete
+            gate.set()
+    (answer,) = answers
+    acme = next(report for report in answer.sources if report.source == "fast")
+    assert (answer.sum_of_sizes, acme.complete, acme.error, acme.as_of) == (
+        100,
+        True,
+        None,
+        "2026-11-20T12:00:20Z",
+    )
+    assert answer.notes is None
+
+
+async def test_the_longest_of_several_broken_readings_is_kept() -> None:
+    forbidden = VendorError("forbidden", "acme does not let this key read audiences.")
+    script = Script({"": {"rows": rows(1, 2, 3, 4, 5), "next": "c1"}, "c1": forbidden})
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        matched = [(await ask(catalog)).matched]
+        script.pages[""] = {"rows": rows(1, 2, 3), "next": "c1"}
+        matched += [(await ask(catalog)).matched for _ in range(3)]
+    assert matched == [5, 5, 5, 5]
