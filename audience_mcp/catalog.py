@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -116,9 +116,7 @@ class Catalog:
         for given in names:
             name = given.strip().lower()
             found = [r for r in self._readers.values() if name in (r.name, r.source.vendor.name)]
-            exact = [r for r in found if r.name == name and r.name != r.source.vendor.name]
-            for reader in exact or found:
-                chosen[reader.name] = reader
+            chosen |= {reader.name: reader for reader in found}
             if not found:
                 raise ToolError(self._no_such_source(given))
         return list(chosen.values())
@@ -186,21 +184,18 @@ def _sorted(question: ListQuestion, matched: list[Found], most: int) -> list[Fou
     def by_name(row: Row) -> Any:
         return fold(shown_name(row))
 
-    def by_created(row: Row) -> Any:
-        when = moment(row.created)
+    def latest(value: object) -> Any:
+        when = moment(value)
         return worst if when is None else -when.timestamp()
 
-    def by_updated(row: Row) -> Any:
-        when = moment(row.updated)
-        return worst if when is None else -when.timestamp()
-
-    order = {
+    orders: dict[str, Callable[[Row], Any]] = {
         "size": by_size,
         "smallest": by_smallest,
         "name": by_name,
-        "newest": by_created,
-        "updated": by_updated,
-    }[question.sort]
+        "newest": lambda row: latest(row.created),
+        "updated": lambda row: latest(row.updated),
+    }
+    order = orders[question.sort]
     prefix = {reader: f"{reader.name}:" for reader, _ in matched}
     return heapq.nsmallest(most, matched, key=lambda f: (order(f[1]), prefix[f[0]], f[1].id))
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
+from audience_mcp.answers import problem
 from audience_mcp.clock import Clock
 from audience_mcp.config import Configuration, Source
 from audience_mcp.errors import VendorError
@@ -79,9 +80,8 @@ async def _checked(source: Source, pool: Pool, clock: Clock, within_s: float) ->
         ok=error is None,
         seconds=round(max(0.0, clock.now() - begun), 3),
     )
-    if error is not None:
-        checked.error = Problem(kind=error.kind, message=error.message, retry_after_s=error.retry_after_s)
-    elif walk is not None:
+    checked.error = problem(error)
+    if error is None and walk is not None:
         checked.audiences = walk.counted if walk.counted is not None else len(walk.rows)
         checked.at_least = True if walk.counted is None and not walk.done else None
     return checked

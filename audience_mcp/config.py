@@ -56,6 +56,11 @@ class Configuration:
     vendors: tuple[Vendor, ...]
     warnings: tuple[str, ...] = field(default=())
 
+    @property
+    def secrets(self) -> list[str]:
+        """The values of all sources that must never be shown."""
+        return [s for source in self.sources if source.account for s in source.account.secrets]
+
 
 def is_set(value: str | None) -> bool:
     """Whether a variable has a value; empty ones and placeholders that a host left as they were have none."""

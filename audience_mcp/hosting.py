@@ -269,8 +269,7 @@ def _listening(family: socket.AddressFamily, address: str, port: int) -> socket.
 
 
 def _logging(configured: Configuration, who: Door) -> logs.Redactor:
-    secrets = [s for source in configured.sources if source.account for s in source.account.secrets]
-    redactor = logs.Redactor([*secrets, *([who.token] if who.token else [])])
+    redactor = logs.Redactor([*configured.secrets, *([who.token] if who.token else [])])
     logs.set_up(configured.settings.log_level, redactor)
     for warning in configured.warnings:
         log.warning("%s", warning)

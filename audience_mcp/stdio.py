@@ -34,9 +34,7 @@ def serve(*, sandbox: bool = False, environment: Environment | None = None) -> i
     except ConfigurationError as e:
         print(f"audience-mcp: {e}", file=sys.stderr)  # noqa: T201 (stderr; the log is not set up yet)
         return 2
-    redactor = logs.Redactor(
-        s for source in configured.sources if source.account for s in source.account.secrets
-    )
+    redactor = logs.Redactor(configured.secrets)
     logs.set_up(configured.settings.log_level, redactor)
     for warning in configured.warnings:
         log.warning("%s", warning)

@@ -55,9 +55,7 @@ def _read(read: Callable[[], Configuration]) -> Configuration:
 
 def log_to_stderr(configuration: Configuration) -> Redactor:
     """Log as the server does; what hides this configuration's keys."""
-    redactor = Redactor(
-        s for source in configuration.sources if source.account for s in source.account.secrets
-    )
+    redactor = Redactor(configuration.secrets)
     logs.set_up(configuration.settings.log_level, redactor)
     return redactor
 
