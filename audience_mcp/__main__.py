@@ -12,10 +12,10 @@ def main() -> None:
     if arguments in ([], ["--sandbox"]):
         # Nothing made while importing is ever garbage: looking for it costs start-up and exit time.
         gc.disable()
-        from audience_mcp.collector import settle
-        from audience_mcp.stdio import serve
+        from audience_mcp.core.process import tune_gc
+        from audience_mcp.server.stdio import serve
 
-        settle()
+        tune_gc()
         sys.exit(serve(sandbox=bool(arguments)))
     from audience_mcp.cli import run
 

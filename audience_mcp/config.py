@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from audience_mcp.errors import ConfigurationError, VendorError
-from audience_mcp.vendors.base import Account, Setting, Vendor, is_loopback
+from audience_mcp.core.errors import ConfigurationError, VendorError
+from audience_mcp.vendors.base import Setting, Values, Vendor
 
 Environment = Mapping[str, str]
 
@@ -72,7 +72,7 @@ def required_variables(vendor: Vendor) -> list[str]:
     return [" or ".join(s.variables) for s in vendor.settings if s.required]
 
 
-def configuration(environment: Environment, vendors: Iterable[Vendor]) -> Configuration:
+def load_configuration(environment: Environment, vendors: Iterable[Vendor]) -> Configuration:
     """Sources and settings. Raises ConfigurationError for a setting of the server that cannot be used."""
     kinds = tuple(vendors)
     warnings: list[str] = []
@@ -80,13 +80,15 @@ def configuration(environment: Environment, vendors: Iterable[Vendor]) -> Config
     return Configuration(_settings(environment), sources, kinds, tuple(warnings))
 
 
-def of_sandbox(environment: Environment, variables: Environment, vendors: Iterable[Vendor]) -> Configuration:
+def load_sandbox_configuration(
+    environment: Environment, variables: Environment, vendors: Iterable[Vendor]
+) -> Configuration:
     """The embedded vendors, to which `variables` lead, in place of all others.
 
     Only the server's own settings come from the environment. Raises ConfigurationError.
     """
     own = {name: value for name, value in environment.items() if name.startswith("AUDIENCE_MCP_")}
-    return configuration({**own, **variables}, vendors)
+    return load_configuration({**own, **variables}, vendors)
 
 
 def _settings(environment: Environment) -> Settings:
@@ -215,3 +217,35 @@ def _address_fault(variable: str, value: str) -> str | None:
     if url.scheme == "http" and not is_loopback(host):
         return f"{variable} must begin with https:// (plain http is for this computer only)."
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One configured account of a vendor: a *source*.
+
+    source: its name, the first half of every ref. variables: for each role the environment variable
+    that holds (or would hold) its value.
+    """
+
+    source: str
+    vendor: Vendor
+    values: Values
+    variables: Mapping[str, str]
+
+    @property
+    def base_url(self) -> str:
+        """Where the vendor is reached, without a slash at the end."""
+        return self.values["base_url"].rstrip("/")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must never be shown."""
+        return tuple(self.values[s.role] for s in self.vendor.settings if s.secret and s.role in self.values)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this computer, by name or address."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

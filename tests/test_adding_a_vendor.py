@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from audience_mcp.errors import PagingStopped
-from audience_mcp.http import ATTEMPTS, LONGEST_WAIT_S, RETRIED
-from audience_mcp.paging import MAX_PAGES, Walk, row_of
-from audience_mcp.text import whole
-from audience_mcp.vendors import base
-from audience_mcp.vendors.base import Request, Row, Setting, Vendor
+from audience_mcp.core.audience import Row
+from audience_mcp.core.errors import PagingStopped
+from audience_mcp.core.values import as_count
+from audience_mcp.sources.client import ATTEMPTS, LONGEST_WAIT_S, RETRIED
+from audience_mcp.sources.pager import MAX_PAGES, Pager, row_of
+from audience_mcp.vendors import base, parsing
+from audience_mcp.vendors.base import Request, Setting, Vendor
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +45,7 @@ class Plain(Vendor):
     id_shape = re.compile("[0-9]+", re.ASCII)
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
-        return Row(id, str(raw.get("name")), whole(raw.get("size")))
+        return Row(id, str(raw.get("name")), as_count(raw.get("size")))
 
 
 def vendor_of(*snippets: str) -> Vendor:
@@ -54,7 +55,8 @@ def vendor_of(*snippets: str) -> Vendor:
         if "page" in facts:
             facts["list_page"] = facts.pop("page")
         names = {name: getattr(base, name) for name in dir(base) if not name.startswith("_")}
-        names |= {"replace": replace, "whole": whole}
+        names |= {name: getattr(parsing, name) for name in dir(parsing) if not name.startswith("_")}
+        names |= {"replace": replace, "as_count": as_count}
         given = set(names)
         exec(SNIPPETS[title], names)
         facts |= {name: value for name, value in names.items() if name not in given and callable(value)}
@@ -132,17 +134,17 @@ PATTERNS: dict[str, tuple[Answers, int]] = {
 }
 
 
-def walk_of(vendor: Vendor, answers: Answers) -> Walk:
+def walk_of(vendor: Vendor, answers: Answers) -> Pager:
     async def fetch(request: Request) -> object:
         return answers(request)
 
-    return Walk("made", vendor, lambda: vendor.first({"api_key": "k"}), fetch)
+    return Pager("made", vendor, lambda: vendor.list_request({"api_key": "k"}), fetch)
 
 
-async def walked(vendor: Vendor, answers: Answers) -> Walk:
+async def walked(vendor: Vendor, answers: Answers) -> Pager:
     walk = walk_of(vendor, answers)
     while not walk.done:
-        await walk.step()
+        await walk.next_page()
     return walk
 
 
@@ -157,7 +159,7 @@ async def test_a_pattern_reads_every_row_in_as_many_requests_as_there_are_pages(
     answers, pages = PATTERNS[title]
     walk = await walked(vendor_of(title), answers)
     assert list(walk.rows) == [row["id"] for row in ROWS]
-    assert (walk.sum_of_sizes, walk.unknown_sizes, walk.dropped, walk.repeated) == (SIZED, 0, 0, 0)
+    assert (walk.sum_of_sizes, walk.unknown_sizes, walk.invalid, walk.duplicates) == (SIZED, 0, 0, 0)
     assert walk.pages == pages
 
 
@@ -170,7 +172,7 @@ async def test_a_pattern_whose_vendor_is_silent_about_the_end_never_calls_the_li
 
     walk = walk_of(vendor_of(title), silent)
     with pytest.raises(PagingStopped, match="does not say whether more audiences follow"):
-        await walk.step()
+        await walk.next_page()
     assert not walk.done
     assert walk.rows
 
@@ -184,9 +186,9 @@ def without(value: Any, keys: set[str]) -> Any:
 
 def test_errors_of_graphql_under_200_are_failures() -> None:
     vendor = vendor_of("GraphQL")
-    assert vendor.outcome(200, {"data": None, "errors": [{"message": "no"}]}) == 500
-    assert vendor.outcome(200, {"data": {}}) == 200
-    assert vendor.outcome(401, {"errors": [{}]}) == 401
+    assert vendor.effective_status(200, {"data": None, "errors": [{"message": "no"}]}) == 500
+    assert vendor.effective_status(200, {"data": {}}) == 200
+    assert vendor.effective_status(401, {"errors": [{}]}) == 401
 
 
 @pytest.mark.parametrize("title", ["A cursor", "Offset and total", "An absolute next link"])
@@ -220,7 +222,7 @@ async def test_no_size_is_asked_for_of_a_row_that_is_broken_or_came_before() -> 
     walk = await walked(vendor_of("No pages", SIZES), answers)
     assert asked == ["audiences", "audiences/1/size", "audiences/3/size"]
     assert {id: row.size for id, row in walk.rows.items()} == {"1": 5, "../x": None, "3": 5}
-    assert (walk.dropped, walk.repeated, walk.done) == (2, 1, True)
+    assert (walk.invalid, walk.duplicates, walk.done) == (2, 1, True)
 
 
 async def test_an_empty_list_whose_sizes_cost_a_call_each_is_whole() -> None:

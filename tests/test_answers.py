@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_mcp.answers import NO_DETAILS, NOTE_CHARS, asked_directly, dumped, fit_list, fit_match, report
+from audience_mcp.catalog.budget import NO_DETAILS, fit_list, fit_match
+from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, Problem, SourceReport, to_dict
+from audience_mcp.catalog.reports import NOTE_CHARS, report_lookup, report_source
+from audience_mcp.catalog.rows import to_concise, to_full
 from audience_mcp.config import Source
-from audience_mcp.errors import VendorError
-from audience_mcp.models import Audience, AudienceList, AudienceMatch, Problem, SourceReport
-from audience_mcp.paging import Walk
-from audience_mcp.reading import Held
-from audience_mcp.rows import compact, concise, full
-from audience_mcp.text import identifier
-from audience_mcp.vendors.base import Request, Row, Vendor
+from audience_mcp.core.audience import Row
+from audience_mcp.core.errors import VendorError
+from audience_mcp.core.text import to_json
+from audience_mcp.core.values import as_id
+from audience_mcp.sources.pager import Pager
+from audience_mcp.sources.reader import Snapshot
+from audience_mcp.vendors.base import Request, Vendor
 from audience_mcp.vendors.batch import Batch
 from audience_mcp.vendors.smallest import Smallest
 from tests.support.examples import examples
@@ -79,7 +82,7 @@ def a_list(reports: list[SourceReport], notes: list[str] | None = None, *, match
 
 
 def rows(count: int, name: str = "A") -> list[Audience]:
-    return [concise("batch", BATCH, Row(f"a{n}", name, n)) for n in range(count)]
+    return [to_concise("batch", BATCH, Row(f"a{n}", name, n)) for n in range(count)]
 
 
 def fitted(
@@ -168,7 +171,7 @@ def test_a_long_note_is_cut_and_notes_that_do_not_fit_are_counted() -> None:
     assert answer.returned == 3
 
 
-@pytest.mark.parametrize("show", [full, concise])
+@pytest.mark.parametrize("show", [to_full, to_concise])
 @pytest.mark.parametrize("reports", [1, 2, 200])
 @pytest.mark.parametrize("notes", [0, 1, 50])
 def test_the_longest_possible_row_is_shown_in_the_smallest_answer(
@@ -179,18 +182,20 @@ def test_the_longest_possible_row_is_shown_in_the_smallest_answer(
 
     answer = fitted(a_list(told, ['"' * 1000] * notes, matched=10**7), longest, following=10**7, offset=10**6)
     assert answer.returned >= 1
-    assert len(compact(dumped(answer))) <= LEAST
+    assert len(to_json(to_dict(answer))) <= LEAST
 
     match = AudienceMatch(
         matched_by="name", complete=False, audiences=[], sources=told, notes=['"' * 1000] * notes
     )
     found = fit_match(match, longest, LEAST)
     assert len(found.audiences) >= 1
-    assert len(compact(dumped(found))) <= LEAST
+    assert len(to_json(to_dict(found))) <= LEAST
 
 
 def test_a_row_is_what_comes_first_even_before_reports_of_errors() -> None:
-    answer = fitted(a_list([a_report(1, error="x" * NOTE_CHARS)], matched=1), [full("whop", BATCH, LONGEST)])
+    answer = fitted(
+        a_list([a_report(1, error="x" * NOTE_CHARS)], matched=1), [to_full("whop", BATCH, LONGEST)]
+    )
 
     assert answer.returned == 1
     assert answer.audiences[0].details
@@ -199,7 +204,7 @@ def test_a_row_is_what_comes_first_even_before_reports_of_errors() -> None:
 
 
 def test_a_row_that_fits_only_without_its_details_is_shown_so_and_that_is_told() -> None:
-    longest = full(SOURCE, Longest(), LONGEST)
+    longest = to_full(SOURCE, Longest(), LONGEST)
 
     before = a_list([a_report(1, error="x" * NOTE_CHARS)], ["x" * NOTE_CHARS], matched=10**8)
     answer = fitted(before, [longest] * 2, following=10**7, offset=10**6)
@@ -213,7 +218,7 @@ def test_a_row_that_fits_only_without_its_details_is_shown_so_and_that_is_told()
 def test_several_of_one_name_that_do_not_all_fit_are_counted() -> None:
     match = AudienceMatch(matched_by="name", complete=True, audiences=[], sources=[a_report(1)])
 
-    answer = fit_match(match, [full("batch", BATCH, Row(f"a{n}", "VIP", n)) for n in range(60)], LEAST)
+    answer = fit_match(match, [to_full("batch", BATCH, Row(f"a{n}", "VIP", n)) for n in range(60)], LEAST)
 
     hidden = 60 - len(answer.audiences)
     assert answer.notes == [f"{hidden} more share this name and do not fit: use list_audiences with search."]
@@ -226,19 +231,19 @@ async def nothing(request: Request) -> object:
     raise AssertionError("not asked")
 
 
-def held(*found: Row, pages: int = 1, error: VendorError | None = None) -> Held:
-    walk = Walk("batch", BATCH, lambda: Request("x"), nothing)
+def held(*found: Row, pages: int = 1, error: VendorError | None = None) -> Snapshot:
+    walk = Pager("batch", BATCH, lambda: Request("x"), nothing)
     walk.pages = pages
     walk._take([{"name": row.id, "nb_ids": row.size, "indexing_state": "APPLIED"} for row in found])
     when = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=timezone.utc) if pages else None
-    return Held(walk, error is None, when, error)
+    return Snapshot(walk, error is None, when, error)
 
 
 ASKED = Source("batch-fr", BATCH, None)
 
 
 def test_a_report_is_over_all_that_was_read() -> None:
-    assert dumped(report(ASKED, held(Row("a", "A", 5), Row("b", "B", 7), Row("c", "C")))) == {
+    assert to_dict(report_source(ASKED, held(Row("a", "A", 5), Row("b", "B", 7), Row("c", "C")))) == {
         "source": "batch-fr",
         "vendor": "batch",
         "audiences": 3,
@@ -253,7 +258,7 @@ def test_a_report_is_over_all_that_was_read() -> None:
 def test_a_source_of_which_no_page_came_has_no_figures_that_look_like_an_empty_one() -> None:
     error = VendorError("rate_limited", "batch-fr: asks to be left alone.", retry_after_s=60)
 
-    assert dumped(report(ASKED, held(pages=0, error=error))) == {
+    assert to_dict(report_source(ASKED, held(pages=0, error=error))) == {
         "source": "batch-fr",
         "vendor": "batch",
         "complete": False,
@@ -263,16 +268,14 @@ def test_a_source_of_which_no_page_came_has_no_figures_that_look_like_an_empty_o
 
 
 def test_a_source_asked_directly_has_no_figures_at_all() -> None:
-    assert dumped(asked_directly(ASKED)).keys() == {"source", "vendor", "complete", "size_counts"}
+    assert to_dict(report_lookup(ASKED)).keys() == {"source", "vendor", "complete", "size_counts"}
 
 
 # Whatever is put in
 
 texts = st.text(st.sampled_from('a"\\é空🎄 \u202e\n') | st.characters(), max_size=300)
 counts = st.integers(0, 2**53)
-ids = st.text(st.sampled_from('a"\\é空'), min_size=1, max_size=255).filter(
-    lambda id: identifier(id) is not None
-)
+ids = st.text(st.sampled_from('a"\\é空'), min_size=1, max_size=255).filter(lambda id: as_id(id) is not None)
 held_rows = st.builds(
     Row,
     id=ids,
@@ -289,7 +292,7 @@ held_rows = st.builds(
 )
 shown_rows = st.builds(
     lambda show, source, row: show(*source, row),
-    st.sampled_from([full, concise]),
+    st.sampled_from([to_full, to_concise]),
     st.sampled_from([("batch", BATCH), ("smallest-in", Smallest()), (SOURCE, Longest())]),
     held_rows,
 )
@@ -361,7 +364,7 @@ def test_a_list_never_outgrows_its_budget_nor_hides_what_it_left_out(
 
     answer = fit_list(before, shown, following=following, offset=offset, chosen=chosen, max_chars=max_chars)
 
-    assert len(compact(dumped(answer))) <= max_chars
+    assert len(to_json(to_dict(answer))) <= max_chars
     assert (answer.matched, answer.sum_of_sizes, answer.unknown_sizes, answer.complete) == totals
     check_rows(shown, answer)
     assert answer.returned == len(answer.audiences)
@@ -391,7 +394,7 @@ def test_a_match_never_outgrows_its_budget_nor_hides_what_it_left_out(
 
     answer = fit_match(before, shown, max_chars)
 
-    assert len(compact(dumped(answer))) <= max_chars
+    assert len(to_json(to_dict(answer))) <= max_chars
     check_rows(shown, answer)
     hidden = len(shown) - len(answer.audiences)
     assert any(note.startswith(f"{hidden} more share this name") for note in answer.notes or []) == (

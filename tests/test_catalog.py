@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from audience_mcp.errors import ToolError, VendorError
-from audience_mcp.models import AudienceList
-from audience_mcp.questions import ListQuestion, asked
+from audience_mcp.catalog.models import AudienceList
+from audience_mcp.catalog.query import ListQuery, parse_arguments
+from audience_mcp.core.errors import ToolError, VendorError
 from tests.support.clock import FakeClock
 from tests.support.scripted import Script, catalog_of, rows
 from tests.support.served import connected
@@ -27,7 +27,7 @@ MIXED = [
 async def listed(*raws: Any, **arguments: Any) -> AudienceList:
     script = Script({"": {"rows": list(raws or MIXED)}})
     async with catalog_of(FakeClock(), {"acme": script}) as catalog:
-        return await catalog.list_audiences(asked(ListQuestion, arguments))
+        return await catalog.list_audiences(parse_arguments(ListQuery, arguments))
 
 
 def ids(answer: AudienceList) -> list[str]:
@@ -143,7 +143,7 @@ async def test_one_failed_source_leaves_the_others_and_makes_the_answer_incomple
         "acme-fr": Script({"": VendorError("unauthorized", "acme-fr refused the key.")}),
     }
     async with catalog_of(FakeClock(), scripts) as catalog:
-        answer = await catalog.list_audiences(ListQuestion())
+        answer = await catalog.list_audiences(ListQuery())
     assert (answer.matched, answer.sum_of_sizes, answer.complete) == (2, 30, False)
     failed = next(report for report in answer.sources if report.source == "acme-fr")
     assert failed.error is not None
@@ -156,7 +156,7 @@ async def test_one_failed_source_leaves_the_others_and_makes_the_answer_incomple
 async def test_an_empty_account_is_complete_with_nothing() -> None:
     script = Script({"": {"rows": []}})
     async with catalog_of(FakeClock(), {"acme": script}) as catalog:
-        answer = await catalog.list_audiences(ListQuestion())
+        answer = await catalog.list_audiences(ListQuery())
     assert (answer.matched, answer.complete, answer.sources[0].audiences) == (0, True, 0)
 
 
@@ -175,7 +175,7 @@ async def test_a_vendor_that_counts_more_than_it_lists_makes_the_reading_incompl
 ) -> None:
     script = Script({"": {"rows": rows(1, 2), "count": count}})
     async with catalog_of(FakeClock(), {"acme": script}) as catalog:
-        answer = await catalog.list_audiences(ListQuestion())
+        answer = await catalog.list_audiences(ListQuery())
     assert (answer.matched, answer.complete) == (2, complete)
     if count > 2:
         assert answer.sources[0].error is not None
@@ -215,7 +215,11 @@ async def test_a_source_configured_in_part_is_among_all_and_names_what_it_lacks(
         whop = result.structured_content["sources"][-1]
         assert (whop["source"], whop["error"]["kind"]) == ("whop", "not_configured")
         assert "WHOP_ACCOUNT_ID" in whop["error"]["message"]
-        assert not [asked for asked in there.sandbox.asked if asked.path.startswith("/whop")]
+        assert not [
+            parse_arguments
+            for parse_arguments in there.sandbox.asked
+            if parse_arguments.path.startswith("/whop")
+        ]
 
 
 async def test_the_tool_error_of_an_unread_source_tells_to_ask_again_while_it_is_under_way() -> None:
@@ -231,4 +235,4 @@ async def test_the_tool_error_of_an_unread_source_tells_to_ask_again_while_it_is
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pass_time)
             with pytest.raises(ToolError, match="Ask again"):
-                await catalog.list_audiences(ListQuestion())
+                await catalog.list_audiences(ListQuery())

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from audience_mcp.check import Checked, all_ok, check
-from audience_mcp.config import Configuration, configuration
+from audience_mcp.catalog.check import Checked, all_ok, check
+from audience_mcp.config import Configuration, load_configuration
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
-from audience_mcp.vendors import vendors
+from audience_mcp.vendors.registry import load_vendors
 from tests.support.clock import FakeClock
 from tests.support.served import Recording
 
@@ -24,7 +24,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 def configured(origin: str, **changed: str | None) -> Configuration:
     variables: dict[str, str | None] = {**Sandbox().environment(origin), **changed}
-    return configuration({k: v for k, v in variables.items() if v is not None}, vendors().values())
+    return load_configuration({k: v for k, v in variables.items() if v is not None}, load_vendors().values())
 
 
 async def checked(
@@ -151,7 +151,7 @@ async def test_a_vendor_that_never_answers_is_given_up_at_the_deadline() -> None
     with anyio.fail_after(20):
         async with listening(handler) as origin:
             only = {"COMMBOX_API_KEY": "key-0123456789", "COMMBOX_BASE_URL": origin}
-            (one,) = await check(configuration(only, vendors().values()), clock=clock)
+            (one,) = await check(load_configuration(only, load_vendors().values()), clock=clock)
             over.set()
     assert one.error is not None
     assert (one.error.kind, one.seconds) == ("timeout", 50)
@@ -171,6 +171,6 @@ async def test_each_source_is_told_of_as_it_comes_and_the_result_is_in_the_order
 
 
 async def test_no_source_at_all_is_not_all_ok() -> None:
-    found = await check(configuration({}, vendors().values()))
+    found = await check(load_configuration({}, load_vendors().values()))
     assert found == []
     assert not all_ok(found)

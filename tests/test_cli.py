@@ -15,15 +15,18 @@ import pytest
 import typer
 from rich.text import Text
 
-from audience_mcp import __version__, demo, hosting, logs, stdio
-from audience_mcp.cli import output, run
+from audience_mcp import __version__
+from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
+from audience_mcp.cli import demo, output, run
 from audience_mcp.cli.answering import EIGHTHS, _bar
-from audience_mcp.cli.app import application
-from audience_mcp.questions import GetQuestion, ListQuestion, asked
+from audience_mcp.cli.app import build_application
+from audience_mcp.core import logs
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
-from audience_mcp.schemas import slim
-from audience_mcp.vendors import BUILT_IN
+from audience_mcp.server import http as hosting
+from audience_mcp.server import stdio
+from audience_mcp.server.schemas import tool_schema
+from audience_mcp.vendors.registry import BUILT_IN
 from tests.support.apart import apart
 from tests.support.served import connected
 
@@ -48,8 +51,8 @@ class Switched(Sandbox):
         super().__init__()
         self.instead: dict[str, Answer] = {}
 
-    def answer(self, asked: Asked) -> Answer:
-        return self.instead.get(asked.path.split("/")[1]) or super().answer(asked)
+    def answer(self, parse_arguments: Asked) -> Answer:
+        return self.instead.get(parse_arguments.path.split("/")[1]) or super().answer(parse_arguments)
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +92,7 @@ def typed(capsys: pytest.CaptureFixture[str]) -> Any:
 
 def options(command: str) -> dict[str, str]:
     """Every option of a command, with its help."""
-    group: Any = typer.main.get_command(application())
+    group: Any = typer.main.get_command(build_application())
     params = group.commands[command].params
     return {opt: param.help or "" for param in params for opt in param.opts}
 
@@ -113,13 +116,13 @@ def undated(answer: dict[str, Any]) -> dict[str, Any]:
 # What may be typed
 
 
-@pytest.mark.parametrize(("command", "kind"), [("list", ListQuestion), ("get", GetQuestion)])
+@pytest.mark.parametrize(("command", "kind"), [("list", ListQuery), ("get", GetQuery)])
 def test_the_options_are_the_tools_parameters_with_their_names_words_and_choices(
-    command: str, kind: type[ListQuestion] | type[GetQuestion]
+    command: str, kind: type[ListQuery] | type[GetQuery]
 ) -> None:
     told = options(command)
     own = {"--json", "--sandbox", "--help", "-h"}
-    parameters = slim(kind)["properties"]
+    parameters = tool_schema(kind)["properties"]
     assert {o.removeprefix("--").replace("-", "_") for o in told.keys() - own} == parameters.keys()
     for name, parameter in parameters.items():
         said = told.get(f"--{name.replace('_', '-')}", parameter["description"])
@@ -156,14 +159,14 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
         "detail": "full",
         "refresh": True,
     }
-    assert listed.keys() == ListQuestion.model_fields.keys()
+    assert listed.keys() == ListQuery.model_fields.keys()
     line = [f"--{k.replace('_', '-')}={v}" for k, v in listed.items() if v is not True]
     typed("list", *line, "--refresh", "--json")
     typed("get", "VIP", "--source", "batch", "--refresh", "--sandbox")
     typed("list", "--sources", "a,b", "--sources", "c")
-    assert heard[0] == (asked(ListQuestion, listed), {"sandbox": False, "json": True})
+    assert heard[0] == (parse_arguments(ListQuery, listed), {"sandbox": False, "json": True})
     assert heard[1] == (
-        asked(GetQuestion, {"audience": "VIP", "source": "batch", "refresh": True}),
+        parse_arguments(GetQuery, {"audience": "VIP", "source": "batch", "refresh": True}),
         {"sandbox": True, "json": False},
     )
     assert heard[2][0].sources == ["a", "b", "c"]
@@ -240,7 +243,7 @@ def test_serving_is_handed_on_to_the_servers_own_modules(typed: Any, monkeypatch
     served: list[Any] = []
     monkeypatch.setattr(hosting, "serve", lambda **given: served.append(given) or 4)
     monkeypatch.setattr(stdio, "serve", lambda **given: served.append(given) or 5)
-    monkeypatch.setattr(demo, "show", lambda: 6)
+    monkeypatch.setattr(demo, "run_demo", lambda: 6)
     assert typed("--http").code == 4
     assert typed("--http", "--sandbox", "--host", "::1", "--port", "0").code == 4
     assert typed("--sandbox", "--sandbox").code == 5

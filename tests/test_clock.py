@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from audience_mcp.clock import SLACK_S, Clock
+from audience_mcp.core.clock import SLACK_S, Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -7,9 +7,16 @@ from collections.abc import Mapping
 
 import pytest
 
-from audience_mcp.config import Configuration, Settings, Source, configuration, is_set, required_variables
-from audience_mcp.errors import ConfigurationError
-from audience_mcp.vendors import BUILT_IN
+from audience_mcp.config import (
+    Configuration,
+    Settings,
+    Source,
+    is_set,
+    load_configuration,
+    required_variables,
+)
+from audience_mcp.core.errors import ConfigurationError
+from audience_mcp.vendors.registry import BUILT_IN
 
 KINDS = [kind() for kind in BUILT_IN]
 BATCH = {"BATCH_REST_API_KEY": "key-of-batch", "BATCH_PROJECT_KEY": "project-of-batch"}
@@ -17,7 +24,7 @@ WHOP = {"WHOP_API_KEY": "key-of-whop", "WHOP_ACCOUNT_ID": "biz_1"}
 
 
 def configured(environment: Mapping[str, str]) -> Configuration:
-    return configuration(environment, KINDS)
+    return load_configuration(environment, KINDS)
 
 
 def named(environment: Mapping[str, str]) -> list[str]:
@@ -408,15 +415,11 @@ def test_a_log_level_that_is_none_is_refused_with_those_there_are() -> None:
 def test_importing_reads_nothing_from_the_environment() -> None:
     modules = [
         "config",
-        "catalog",
-        "server",
-        "stdio",
-        "reading",
-        "http",
-        "questions",
-        "answers",
-        "logs",
-        "vendors",
+        "catalog.catalog",
+        "server.tools",
+        "server.stdio",
+        "sources.client",
+        "vendors.registry",
         "cli",
     ]
     code = f"""

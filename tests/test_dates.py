@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_mcp.dates import moment, rfc3339
+from audience_mcp.core.dates import parse_datetime, to_rfc3339
 from tests.support.examples import examples
 
 
@@ -34,10 +34,10 @@ from tests.support.examples import examples
     ],
 )
 def test_iso_text_is_read_with_utc_for_a_missing_zone(written: str, read: str) -> None:
-    when = moment(written)
+    when = parse_datetime(written)
 
     assert when is not None
-    assert rfc3339(when) == read
+    assert to_rfc3339(when) == read
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_iso_text_is_read_with_utc_for_a_missing_zone(written: str, read: str) -
     [1764547200, 1764547200.0, "1764547200", " 1764547200 ", 1764547200000, "1764547200000", 1764547200000.0],
 )
 def test_unix_seconds_and_milliseconds_are_read_as_number_and_as_text(written: object) -> None:
-    assert moment(written) == datetime(2025, 12, 1, tzinfo=timezone.utc)
+    assert parse_datetime(written) == datetime(2025, 12, 1, tzinfo=timezone.utc)
 
 
 def test_parts_of_a_unix_second_are_kept() -> None:
-    assert moment(1764547200.5) == moment("1764547200.5") == moment(1764547200500)
+    assert parse_datetime(1764547200.5) == parse_datetime("1764547200.5") == parse_datetime(1764547200500)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_parts_of_a_unix_second_are_kept() -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_absent(written: object) -> None:
-    assert moment(written) is None
+    assert parse_datetime(written) is None
 
 
 @examples
@@ -79,8 +79,8 @@ def test_what_cannot_be_read_is_absent(written: object) -> None:
     | st.booleans()
 )
 def test_any_value_at_all_is_a_moment_in_utc_that_can_be_written_or_absent(value: object) -> None:
-    when = moment(value)
+    when = parse_datetime(value)
 
     if when is not None:
         assert when.utcoffset().total_seconds() == 0  # type: ignore[union-attr]
-        assert moment(rfc3339(when)) == when
+        assert parse_datetime(to_rfc3339(when)) == when

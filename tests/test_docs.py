@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 
-from audience_mcp.config import configuration
-from audience_mcp.vendors import vendors
+from audience_mcp.config import load_configuration
+from audience_mcp.vendors.registry import load_vendors
 from tests.support.process import environment
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ def test_the_first_two_commands_are_the_demo_and_the_tests_and_ci_runs_them_from
 def test_a_host_configuration_sets_up_the_vendors_whose_keys_it_holds(entry: dict[str, Any]) -> None:
     assert entry["command"] == PROGRAM
     filled = {name: re.sub(r"\$\{.*\}|…", "x", value) for name, value in entry["env"].items()}
-    configured = configuration(filled, vendors().values())
+    configured = load_configuration(filled, load_vendors().values())
     assert configured.sources
     assert all(source.problem is None for source in configured.sources)
 
@@ -63,7 +63,7 @@ def test_the_claude_code_command_names_real_variables_and_puts_the_name_first() 
     assert words[:4] == ["claude", "mcp", "add", "audience-mcp"]
     variables = dict(word.split("=", 1) for word in words[4 : words.index("--")] if "=" in word)
     assert words[words.index("--") + 1 :] == [PROGRAM]
-    (source,) = configuration(variables, vendors().values()).sources
+    (source,) = load_configuration(variables, load_vendors().values()).sources
     assert (source.name, source.problem) == ("whop", None)
 
 

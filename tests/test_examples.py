@@ -18,9 +18,9 @@ import mcp_types as types
 import pytest
 from mcp import Client, StdioServerParameters
 
-from audience_mcp.config import configuration
+from audience_mcp.config import load_configuration
 from audience_mcp.sandbox import Sandbox
-from audience_mcp.vendors import vendors
+from audience_mcp.vendors.registry import load_vendors
 from tests.support import faults
 from tests.support.process import environment
 from tests.support.served import connected
@@ -248,7 +248,9 @@ def filled(env: Mapping[str, str]) -> dict[str, str]:
 
 def real(name: str) -> bool:
     """Whether a vendor declares the variable, as it is or for a further account."""
-    declared = {v: s.required for vendor in vendors().values() for s in vendor.settings for v in s.variables}
+    declared = {
+        v: s.required for vendor in load_vendors().values() for s in vendor.settings for v in s.variables
+    }
     return name in declared or any(
         needed and re.fullmatch(rf"{variable}_[A-Z0-9]+", name) for variable, needed in declared.items()
     )
@@ -266,7 +268,7 @@ def test_a_host_entry_has_an_absolute_path_and_real_variables_and_sets_up_its_so
     assert entry["command"] == PROGRAM
     env = entry.get("env", {})
     assert all(real(name) or name in OWN for name in env)
-    configured = configuration(filled(env), vendors().values())
+    configured = load_configuration(filled(env), load_vendors().values())
     assert bool(configured.sources) is not (entry["args"] == ["--sandbox"])
     assert all(source.problem is None for source in configured.sources)
 

@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 import pytest
 
-from audience_mcp.errors import ToolError, VendorError
-from audience_mcp.questions import GetQuestion, ListQuestion
+from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.core.errors import ToolError, VendorError
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED
 from audience_mcp.vendors.base import Request, Values
 from tests.support.clock import FakeClock
@@ -155,14 +155,14 @@ async def test_a_ref_that_a_list_gave_is_accepted_even_if_its_id_is_of_no_known_
 async def test_where_a_look_up_fails_the_list_answers() -> None:
     script = Script({"": {"rows": rows(7)}}, {"a1": VendorError("bad_response", "what?")})
     async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
-        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+        answer = await catalog.get_audience(GetQuery(audience="direct:a1"))
     assert (answer.matched_by, answer.audiences[0].size, answer.complete) == ("ref", 7, True)
 
 
 async def test_a_size_that_only_the_list_has_is_unknown_where_the_list_cannot_be_read() -> None:
     script = Script({"": VendorError("unavailable", "direct is down.")}, {"a1": {"id": "a1", "name": "One"}})
     async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
-        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+        answer = await catalog.get_audience(GetQuery(audience="direct:a1"))
     assert (answer.audiences[0].size, answer.complete) == (None, False)
     assert answer.audiences[0].size_note
     assert answer.sources[0].error is not None
@@ -173,7 +173,7 @@ async def test_audiences_that_share_a_name_and_do_not_fit_are_counted() -> None:
     same = [{"id": f"a{n}", "name": "Twin", "size": n} for n in range(500)]
     script = Script({"": {"rows": same}})
     async with catalog_of(FakeClock(), {"acme": script}, max_chars=4000) as catalog:
-        answer = await catalog.get_audience(GetQuestion(audience="twin"))
+        answer = await catalog.get_audience(GetQuery(audience="twin"))
     shown = len(answer.audiences)
     assert 0 < shown < 500
     assert answer.audiences[0].size == 499
@@ -185,10 +185,10 @@ async def test_audiences_that_share_a_name_and_do_not_fit_are_counted() -> None:
 async def test_an_answer_in_time_does_not_wait_for_what_cannot_hold_the_id() -> None:
     script = Script({"": {"rows": rows(7)}})
     async with catalog_of(FakeClock(), {"acme": script}, kind=Acme) as catalog:
-        answer = await catalog.get_audience(GetQuestion(audience="a1"))
+        answer = await catalog.get_audience(GetQuery(audience="a1"))
         assert answer.matched_by == "id"
         with pytest.raises(ToolError, match="Nearest names"):
-            await catalog.get_audience(GetQuestion(audience="Audiense 1"))
+            await catalog.get_audience(GetQuery(audience="Audiense 1"))
 
 
 async def test_an_id_found_at_one_source_does_not_hide_that_another_could_not_be_asked() -> None:
@@ -197,11 +197,11 @@ async def test_an_id_found_at_one_source_does_not_hide_that_another_could_not_be
     class Either(Direct):
         """Asks for one audience only where that was set up."""
 
-        def one(self, id: str, values: Values) -> Request | None:
-            return super().one(id, values) if values.get("direct") else None
+        def get_request(self, id: str, values: Values) -> Request | None:
+            return super().get_request(id, values) if values.get("direct") else None
 
     async with catalog_of(FakeClock(), both, kind=Either, values={"acme-fr": {"direct": "yes"}}) as catalog:
-        answer = await catalog.get_audience(GetQuestion(audience="a1"))
+        answer = await catalog.get_audience(GetQuery(audience="a1"))
     assert (answer.matched_by, [row.ref for row in answer.audiences]) == ("id", ["acme:a1"])
     assert answer.complete is False
     failed = next(report for report in answer.sources if report.source == "acme-fr")
@@ -213,10 +213,10 @@ async def test_a_size_from_an_older_reading_is_told_to_be_so_and_the_rest_is_of_
     script = Script({"": {"rows": rows(7)}}, {"a1": {"id": "a1", "name": "Renamed"}})
     clock = FakeClock()
     async with catalog_of(clock, {"direct": script}, kind=Direct) as catalog:
-        before = await catalog.list_audiences(ListQuestion())
+        before = await catalog.list_audiences(ListQuery())
         clock.advance(3 * 86_400)
         script.pages[""] = DOWN
-        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+        answer = await catalog.get_audience(GetQuery(audience="direct:a1"))
     assert (answer.audiences[0].name, answer.audiences[0].size) == ("Renamed", 7)
     assert answer.sources[0].as_of == before.sources[0].as_of
     assert answer.notes is not None
@@ -226,11 +226,11 @@ async def test_a_size_from_an_older_reading_is_told_to_be_so_and_the_rest_is_of_
 async def test_a_miss_in_an_older_reading_does_not_claim_to_have_read_now() -> None:
     script, clock = Script({"": {"rows": rows(7)}}), FakeClock()
     async with catalog_of(clock, {"acme": script}) as catalog:
-        await catalog.list_audiences(ListQuestion())
+        await catalog.list_audiences(ListQuery())
         clock.advance(3 * 86_400)
         script.pages[""] = DOWN
         with pytest.raises(ToolError) as missed_it:
-            await catalog.get_audience(GetQuestion(audience="New one"))
+            await catalog.get_audience(GetQuery(audience="New one"))
     said = str(missed_it.value)
     assert "Read in full:" not in said
     assert "Read in full before, but not now: acme as of 2026-11-20T12:00:00Z (1):" in said
@@ -241,7 +241,7 @@ async def test_a_ref_found_with_its_size_is_complete_though_the_list_broke_off()
     pages = {"": {"rows": rows(7), "next": "c1"}, "c1": DOWN}
     script = Script(pages, {"a1": {"id": "a1", "name": "One"}})
     async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
-        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+        answer = await catalog.get_audience(GetQuery(audience="direct:a1"))
     assert (answer.audiences[0].size, answer.complete, answer.notes) == (7, True, None)
     assert answer.sources[0].error is None
 
@@ -251,7 +251,7 @@ async def test_one_question_reads_a_source_once_even_with_refresh(audience: str)
     script = Script({"": {"rows": rows(7)}}, {"a1": DOWN})
     async with catalog_of(FakeClock(), {"direct": script}, kind=Direct, cache_s=0) as catalog:
         with contextlib.suppress(ToolError):
-            await catalog.get_audience(GetQuestion(audience=audience, refresh=True))
+            await catalog.get_audience(GetQuery(audience=audience, refresh=True))
     assert script.asked.count("") == 1
 
 
@@ -265,9 +265,7 @@ async def test_look_ups_that_nobody_waits_for_end_and_leave_the_source_to_others
 
         async def ask(id: str) -> None:
             with contextlib.suppress(ToolError):
-                sizes[id] = (
-                    (await catalog.get_audience(GetQuestion(audience=f"direct:{id}"))).audiences[0].size
-                )
+                sizes[id] = (await catalog.get_audience(GetQuery(audience=f"direct:{id}"))).audiences[0].size
 
         async with anyio.create_task_group() as calls:
             for id in ids:
@@ -281,15 +279,15 @@ async def test_look_ups_that_nobody_waits_for_end_and_leave_the_source_to_others
         assert sizes == {id: int(id[1:]) for id in ids}
         script.asked.clear()
         script.ones["a1"] = {"id": "a1", "name": "One"}
-        answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+        answer = await catalog.get_audience(GetQuery(audience="direct:a1"))
         assert (answer.audiences[0].name, script.asked) == ("One", ["a1"])
 
 
 async def test_an_id_with_a_space_at_its_end_is_found_by_the_ref_that_was_shown() -> None:
     script = Script({"": {"rows": [{"id": "a1 ", "name": "Odd", "size": 3}]}})
     async with catalog_of(FakeClock(), {"acme": script}) as catalog:
-        (row,) = (await catalog.list_audiences(ListQuestion())).audiences
-        answer = await catalog.get_audience(GetQuestion(audience=row.ref))
+        (row,) = (await catalog.list_audiences(ListQuery())).audiences
+        answer = await catalog.get_audience(GetQuery(audience=row.ref))
     assert [found.ref for found in answer.audiences] == ["acme:a1 "]
 
 
@@ -302,7 +300,7 @@ async def test_a_ref_of_a_source_that_does_not_exist_is_said_to_be_so() -> None:
 async def test_a_ref_found_in_a_list_that_broke_off_claims_nothing_of_the_list() -> None:
     script = Script({"": {"rows": rows(7), "next": "c1"}, "c1": DOWN})
     async with catalog_of(FakeClock(), {"acme": script}) as catalog:
-        answer = await catalog.get_audience(GetQuestion(audience="acme:a1"))
+        answer = await catalog.get_audience(GetQuery(audience="acme:a1"))
     assert (answer.matched_by, answer.audiences[0].size, answer.complete) == ("ref", 7, True)
     assert answer.sources[0].model_dump(exclude_none=True).keys() == {
         "source",
@@ -316,9 +314,9 @@ async def test_a_ref_found_in_a_list_that_broke_off_claims_nothing_of_the_list()
 async def test_a_look_up_that_failed_is_told_where_the_list_lacks_the_audience(audience: str) -> None:
     script, clock = Script({"": {"rows": rows(7)}}, {"a2": DOWN}), FakeClock()
     async with catalog_of(clock, {"direct": script}, kind=Direct) as catalog:
-        await catalog.list_audiences(ListQuestion())
+        await catalog.list_audiences(ListQuery())
         with pytest.raises(ToolError) as missed_it:
-            await catalog.get_audience(GetQuestion(audience=audience))
+            await catalog.get_audience(GetQuery(audience=audience))
     assert DOWN.message in str(missed_it.value)
     assert "Read in full:" not in str(missed_it.value)
 
@@ -332,9 +330,7 @@ async def test_beyond_the_look_ups_that_may_run_at_once_a_miss_does_not_claim_th
 
         async def ask(id: str) -> None:
             try:
-                said[id] = (
-                    (await catalog.get_audience(GetQuestion(audience=f"direct:{id}"))).audiences[0].name
-                )
+                said[id] = (await catalog.get_audience(GetQuery(audience=f"direct:{id}"))).audiences[0].name
             except ToolError as e:
                 said[id] = str(e)
 
@@ -351,8 +347,8 @@ async def test_a_look_up_that_one_call_gives_up_goes_on_for_another_that_needs_i
     slow, gate = anyio.Event(), anyio.Event()
 
     class Either(Direct):
-        def one(self, id: str, values: Values) -> Request | None:
-            return super().one(id, values) if values.get("direct") else None
+        def get_request(self, id: str, values: Values) -> Request | None:
+            return super().get_request(id, values) if values.get("direct") else None
 
     scripts = {
         "acme": Script({"": (slow, {"rows": []})}),
@@ -362,13 +358,13 @@ async def test_a_look_up_that_one_call_gives_up_goes_on_for_another_that_needs_i
     async with catalog_of(FakeClock(), scripts, kind=Either, values={"direct": {"direct": "yes"}}) as catalog:
 
         async def first() -> None:
-            found.append((await catalog.get_audience(GetQuestion(audience="a1"))).audiences[0].name)
+            found.append((await catalog.get_audience(GetQuery(audience="a1"))).audiences[0].name)
 
         async with anyio.create_task_group() as calls:
             calls.start_soon(first)
             await settled()  # it waits for acme's list, which it needs as well
             async with anyio.create_task_group() as second:
-                second.start_soon(catalog.get_audience, GetQuestion(audience="direct:a1"))
+                second.start_soon(catalog.get_audience, GetQuery(audience="direct:a1"))
                 await settled()
                 second.cancel_scope.cancel()
             gate.set()

@@ -22,20 +22,23 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-import audience_mcp.server
-import audience_mcp.vendors
-from audience_mcp import logs, paging
-from audience_mcp.catalog import open_catalog
-from audience_mcp.cli.app import application
-from audience_mcp.config import configuration
-from audience_mcp.http import Api, Limits, Pool
-from audience_mcp.reading import Connect
-from audience_mcp.replies import sentence
+import audience_mcp.server.tools
+from audience_mcp.catalog.catalog import open_catalog
+from audience_mcp.cli.app import build_application
+from audience_mcp.config import Account, load_configuration
+from audience_mcp.core import logs
+from audience_mcp.core.audience import Row
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED
-from audience_mcp.server import build
-from audience_mcp.vendors import BUILT_IN, vendors
-from audience_mcp.vendors.base import Account, Page, Request, Row, Setting, Values, Vendor
+from audience_mcp.server.tools import build_server
+from audience_mcp.sources import pager as paging
+from audience_mcp.sources.client import VendorClient
+from audience_mcp.sources.connections import Limits, Pool
+from audience_mcp.sources.reader import Connect
+from audience_mcp.sources.responses import describe_status
+from audience_mcp.vendors import registry
+from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
+from audience_mcp.vendors.registry import BUILT_IN, GROUP, load_vendors
 from tests.support import faults
 from tests.support.clock import FakeClock
 from tests.support.process import environment
@@ -79,7 +82,7 @@ class Linked(Vendor):
     size_counts = "people"
     id_shape = re.compile("[0-9]+")
 
-    def first(self, values: Values) -> Request:
+    def list_request(self, values: Values) -> Request:
         return Request("list")
 
     def page(self, body: object, request: Request) -> Page:
@@ -107,8 +110,8 @@ async def client_of(
     variables: Mapping[str, str], *, clock: FakeClock | None = None, connect: Connect | None = None
 ) -> AsyncIterator[Client]:
     """A client of the real server, in memory, where exactly these variables are set."""
-    configured = configuration(variables, [*vendors().values(), Linked()])
-    server = build(
+    configured = load_configuration(variables, [*load_vendors().values(), Linked()])
+    server = build_server(
         configured,
         lambda: open_catalog(configured, clock=clock or FakeClock(), connect=connect),
         logs.Redactor([]),
@@ -137,7 +140,7 @@ async def played(
     clock, pool = clock or FakeClock(), Pool(limits)
 
     def connect(account: Account) -> Any:
-        return Api(account, pool, clock).fetch
+        return VendorClient(account, pool, clock).fetch
 
     async with faults.serving(faults.FaultServer(Sandbox({} if data is None else {vendor: data}))) as server:
         if fault:
@@ -191,12 +194,12 @@ async def plugin_that_is_no_vendor() -> list[str]:
     told: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
-    point = EntryPoint("acme", "pathlib:Path", audience_mcp.vendors.GROUP)
-    log = logging.getLogger("audience_mcp.vendors")
+    point = EntryPoint("acme", "pathlib:Path", GROUP)
+    log = logging.getLogger("audience_mcp.vendors.registry")
     log.addHandler(handler)
     try:
-        with mock.patch.object(audience_mcp.vendors, "entry_points", return_value=[point]):
-            vendors.__wrapped__()
+        with mock.patch.object(registry, "entry_points", return_value=[point]):
+            load_vendors.__wrapped__()
     finally:
         log.removeHandler(handler)
     return told
@@ -395,7 +398,7 @@ async def fault_of_ours_in_a_reading() -> list[str]:
 
 @scenario
 async def fault_of_ours_in_an_answer() -> list[str]:
-    with mock.patch.object(audience_mcp.server, "dumped", side_effect=RuntimeError):
+    with mock.patch.object(audience_mcp.server.tools, "to_dict", side_effect=RuntimeError):
         return await asks("list_audiences", "{}")
 
 
@@ -476,7 +479,7 @@ def test_whatever_status_a_vendor_answers_with_its_message_has_a_heading(
     kind: type[Vendor], code: int
 ) -> None:
     variables = {s.role: s.variables[0] for s in kind.settings}
-    _, text = sentence(code, Account(kind.name, kind(), {}, variables))
+    _, text = describe_status(code, Account(kind.name, kind(), {}, variables))
     said = f"{kind.name}: {kind.title} (api.example) {text}"
     assert any(pattern(message).fullmatch(said) for message in ENTRIES), said
 
@@ -503,14 +506,14 @@ def written(request: Request, values: Values) -> str:
 def declared(vendor: Vendor) -> dict[str, str]:
     """What an adapter says of its vendor, as the guide has it."""
     values = {s.role: s.default or f"{{{s.variables[0]}}}" for s in vendor.settings}
-    first = vendor.first(values)
+    first = vendor.list_request(values)
     sizes = [text for name, text in first.params.items() if name in ("limit", "first")]
     info = {"has_next_page": True, "end_cursor": "{cursor}"}
     full = {"data": [], "audiences": [], "has_more": True, "next_from": "{cursor}", "page_info": info}
     following = vendor.page(full, first).next
     added = {} if following is None else dict(following.params.items() - first.params.items())
-    one = vendor.one("{id}", values)
-    lacks = ", without the size" if vendor.one_lacks_size else ""
+    one = vendor.get_request("{id}", values)
+    lacks = ", without the size" if vendor.get_lacks_size else ""
     rate = vendor.requests_per_second(values)
     optional = [f"`{s.variables[0]}` ({s.default})" for s in vendor.settings if not s.required]
     return {
@@ -550,7 +553,7 @@ async def test_types_statuses_and_dates_of_the_guide_are_those_that_the_sandbox_
                 for row, key in (("created", "created_at"), ("updated", "updated_at")):
                     assert any(key in r for r in rows) is (column[row] == "yes")
                 assert any("description" in r for r in rows) is (column["descriptions"] == "yes")
-                unknown = any("size" not in r for r in rows) or kind.one_lacks_size
+                unknown = any("size" not in r for r in rows) or kind.get_lacks_size
                 assert unknown is (column["size is unknown for"] != "-")
 
 
@@ -593,7 +596,7 @@ def test_a_guide_names_only_real_variables_commands_and_files(guide: str) -> Non
     vendor = "|".join(kind.name.upper() for kind in BUILT_IN)
     for name in re.findall(rf"\b(?:{vendor}|ATOMS|AUDIENCE_MCP)_[A-Z_]+\b", text):
         assert name in declared or name == "BATCH_PROJECT_KEY_FR", name
-    commands = {command.name for command in application().registered_commands}
+    commands = {command.name for command in build_application().registered_commands}
     assert set(re.findall(r"`audience-mcp (\w+)", text)) <= commands
     for link in re.findall(r"\]\(([^):]+)\)", text):
         assert (DOCS / link).exists(), link

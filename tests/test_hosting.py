@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from audience_mcp import hosting, logs
-from audience_mcp.catalog import Catalog, open_catalog
-from audience_mcp.config import configuration
-from audience_mcp.errors import ConfigurationError
-from audience_mcp.hosting import Door, door
-from audience_mcp.vendors import vendors
+from audience_mcp.catalog.catalog import Catalog, open_catalog
+from audience_mcp.config import load_configuration
+from audience_mcp.core import logs
+from audience_mcp.core.errors import ConfigurationError
+from audience_mcp.server import http as hosting
+from audience_mcp.server.auth import AccessPolicy, access_policy
+from audience_mcp.vendors.registry import load_vendors
 from tests.support.hosting import TOKEN
 
 LOOPBACK = ("127.0.0.1", "127.0.0.1:*", "localhost", "localhost:*", "[::1]", "[::1]:*")
@@ -24,25 +25,25 @@ BOTH = {"AUDIENCE_MCP_HTTP_TOKEN": TOKEN, "AUDIENCE_MCP_ALLOWED_HOSTS": "mcp.exa
 
 def allowed(names: str) -> tuple[str, ...]:
     """The host names beyond this computer's own."""
-    hosts = door({"AUDIENCE_MCP_ALLOWED_HOSTS": names}, elsewhere=None).hosts
+    hosts = access_policy({"AUDIENCE_MCP_ALLOWED_HOSTS": names}, reachable_via=None).hosts
     assert hosts[: len(LOOPBACK)] == LOOPBACK
     return hosts[len(LOOPBACK) :]
 
 
 def test_on_loopback_no_token_is_asked_and_only_this_computers_names_are_answered() -> None:
-    assert door({}, elsewhere=None) == Door(None, LOOPBACK)
+    assert access_policy({}, reachable_via=None) == AccessPolicy(None, LOOPBACK)
 
 
 def test_a_token_that_is_set_is_asked_on_loopback_too() -> None:
-    assert door({"AUDIENCE_MCP_HTTP_TOKEN": f" {TOKEN}\n"}, elsewhere=None).token == TOKEN
+    assert access_policy({"AUDIENCE_MCP_HTTP_TOKEN": f" {TOKEN}\n"}, reachable_via=None).token == TOKEN
 
 
 @pytest.mark.parametrize("unset", ["", "  ", "${user_config.token}"])
 def test_empty_values_and_placeholders_count_as_unset(unset: str) -> None:
     environment = {"AUDIENCE_MCP_HTTP_TOKEN": unset, "AUDIENCE_MCP_ALLOWED_HOSTS": unset}
-    assert door(environment, elsewhere=None) == Door(None, LOOPBACK)
+    assert access_policy(environment, reachable_via=None) == AccessPolicy(None, LOOPBACK)
     with pytest.raises(ConfigurationError, match=r"HTTP_TOKEN .* and AUDIENCE_MCP_ALLOWED_HOSTS"):
-        door(environment, elsewhere="Somewhere else")
+        access_policy(environment, reachable_via="Somewhere else")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_what_is_no_host_name_is_refused_without_being_repeated(names: str) -> N
 
 
 def test_pages_of_an_allowed_host_may_call_it() -> None:
-    origins = door(BOTH, elsewhere="Elsewhere").security().allowed_origins
+    origins = access_policy(BOTH, reachable_via="Elsewhere").security().allowed_origins
     assert {"https://mcp.example.com", "https://mcp.example.com:*", "http://localhost:*"} < set(origins)
     assert all("://" in origin and "*:" not in origin for origin in origins)
 
@@ -83,7 +84,7 @@ def test_a_token_that_is_short_or_fits_no_header_is_refused_and_not_repeated(tok
         with pytest.raises(
             ConfigurationError, match="AUDIENCE_MCP_HTTP_TOKEN must be at least 32"
         ) as refused:
-            door({**BOTH, "AUDIENCE_MCP_HTTP_TOKEN": token}, elsewhere=elsewhere)
+            access_policy({**BOTH, "AUDIENCE_MCP_HTTP_TOKEN": token}, reachable_via=elsewhere)
         assert token not in str(refused.value)
 
 
@@ -167,7 +168,7 @@ def test_under_another_server_a_token_and_host_names_are_always_needed(
     for name in BOTH:
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SystemExit) as stopped:
-        hosting.app()
+        hosting.create_app()
     assert stopped.value.code == 3  # on which uvicorn and gunicorn start no further worker
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -176,7 +177,7 @@ def test_under_another_server_a_token_and_host_names_are_always_needed(
 
 @pytest.mark.anyio
 async def test_one_catalog_is_opened_for_all_requests_and_closed_at_the_end() -> None:
-    configured = configuration({}, vendors().values())
+    configured = load_configuration({}, load_vendors().values())
     events: list[str] = []
 
     @asynccontextmanager
@@ -186,7 +187,7 @@ async def test_one_catalog_is_opened_for_all_requests_and_closed_at_the_end() ->
             yield catalog
         events.append("closed")
 
-    app = hosting.hosted(configured, opened, Door(None, LOOPBACK), logs.Redactor([]))
+    app = hosting.build_app(configured, opened, AccessPolicy(None, LOOPBACK), logs.Redactor([]))
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_audiences"}}
     async with app.router.lifespan_context(app):

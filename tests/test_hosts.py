@@ -10,20 +10,9 @@ from typing import Any
 
 import pytest
 
-from audience_mcp import hostfiles
-from audience_mcp.hosts import (
-    HOSTS,
-    Host,
-    HostError,
-    Variable,
-    asked_for,
-    command,
-    entry,
-    fleeting,
-    location,
-    with_entry,
-    without_entry,
-)
+from audience_mcp.hosts import files
+from audience_mcp.hosts.entries import add_entry, ask_for_keys, make_entry, remove_entry
+from audience_mcp.hosts.known import HOSTS, Host, HostError, Variable, config_path, is_fleeting, start_command
 
 PLATFORMS = ("darwin", "win32", "linux")
 STARTS = ["/opt/audience/bin/audience-mcp"]
@@ -72,7 +61,7 @@ def windows(home: Path) -> dict[str, str]:
 
 
 def names(text: str, host: Host) -> list[str]:
-    from audience_mcp.jsonc import Document
+    from audience_mcp.hosts.jsonc import Document
 
     document = Document(text, comments=host.comments)
     return list(document.value(document.root)[host.section])
@@ -95,16 +84,17 @@ def test_each_host_keeps_its_file_where_its_platform_keeps_such_files(
     tmp_path: Path, name: str, platform: str, expected: str
 ) -> None:
     environment = windows(tmp_path) if platform == "win32" else {}
-    assert location(HOSTS[name], platform, tmp_path, environment) == tmp_path / expected
-    assert location(HOSTS[name], platform, tmp_path, {}) == tmp_path / expected
+    assert config_path(HOSTS[name], platform, tmp_path, environment) == tmp_path / expected
+    assert config_path(HOSTS[name], platform, tmp_path, {}) == tmp_path / expected
 
 
 def test_folders_that_the_environment_moves_are_followed(tmp_path: Path) -> None:
     moved = {"XDG_CONFIG_HOME": str(tmp_path / "x"), "CLAUDE_CONFIG_DIR": str(tmp_path / "c"), "APPDATA": ""}
-    assert location(HOSTS["vscode"], "linux", tmp_path, moved) == tmp_path / "x/Code/User/mcp.json"
-    assert location(HOSTS["claude-code"], "darwin", tmp_path, moved) == tmp_path / "c/.claude.json"
+    assert config_path(HOSTS["vscode"], "linux", tmp_path, moved) == tmp_path / "x/Code/User/mcp.json"
+    assert config_path(HOSTS["claude-code"], "darwin", tmp_path, moved) == tmp_path / "c/.claude.json"
     assert (
-        location(HOSTS["vscode"], "win32", tmp_path, moved) == tmp_path / "AppData/Roaming/Code/User/mcp.json"
+        config_path(HOSTS["vscode"], "win32", tmp_path, moved)
+        == tmp_path / "AppData/Roaming/Code/User/mcp.json"
     )
 
 
@@ -117,8 +107,8 @@ def test_a_claude_desktop_that_windows_installed_as_a_package_has_its_file_insid
 ) -> None:
     expected = packaged(tmp_path, "Claude_pzs8sxrjxfjjc")
     expected.parents[3].mkdir(parents=True)
-    assert location(HOSTS["claude-desktop"], "win32", tmp_path, windows(tmp_path)) == expected
-    assert "Library" in str(location(HOSTS["claude-desktop"], "darwin", tmp_path, windows(tmp_path)))
+    assert config_path(HOSTS["claude-desktop"], "win32", tmp_path, windows(tmp_path)) == expected
+    assert "Library" in str(config_path(HOSTS["claude-desktop"], "darwin", tmp_path, windows(tmp_path)))
 
 
 def test_of_two_packages_the_one_with_a_file_is_meant_and_else_the_user_is_asked_which(
@@ -128,9 +118,9 @@ def test_of_two_packages_the_one_with_a_file_is_meant_and_else_the_user_is_asked
     for path in (one, two):
         path.parent.mkdir(parents=True)
     with pytest.raises(HostError, match=r"more than once. Say which with --file:\n  .*aaa.*\n  .*bbb"):
-        location(HOSTS["claude-desktop"], "win32", tmp_path, windows(tmp_path))
+        config_path(HOSTS["claude-desktop"], "win32", tmp_path, windows(tmp_path))
     two.write_text("{}")
-    assert location(HOSTS["claude-desktop"], "win32", tmp_path, windows(tmp_path)) == two
+    assert config_path(HOSTS["claude-desktop"], "win32", tmp_path, windows(tmp_path)) == two
 
 
 @each_host
@@ -138,29 +128,29 @@ def test_of_two_packages_the_one_with_a_file_is_meant_and_else_the_user_is_asked
 def test_an_entry_is_added_to_a_real_file_and_taken_out_again_without_a_trace(
     tmp_path: Path, host: Host, platform: str
 ) -> None:
-    path = location(host, platform, tmp_path, windows(tmp_path))
+    path = config_path(host, platform, tmp_path, windows(tmp_path))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(FILES[host.name].encode())
-    variables, questions = asked_for(host, "audience-mcp", [Variable(KEY.name, None, True, KEY.description)])
-    made = entry(host, STARTS, variables)
+    variables, questions = ask_for_keys(
+        host, "audience-mcp", [Variable(KEY.name, None, True, KEY.description)]
+    )
+    made = make_entry(host, STARTS, variables)
 
-    before = hostfiles.read(path)
-    text = with_entry(hostfiles.decoded(before), host, "audience-mcp", made, questions)
-    backup = hostfiles.replace(path, before, text, secret=False)
+    before = files.read(path)
+    text = add_entry(files.decode(before), host, "audience-mcp", made, questions)
+    backup = files.replace(path, before, text, secret=False)
     assert names(text, host)[-1] == "audience-mcp"
     assert backup is not None
     assert backup.read_bytes() == FILES[host.name].encode()
 
-    before = hostfiles.read(path)
-    hostfiles.replace(
-        path, before, without_entry(hostfiles.decoded(before), host, "audience-mcp"), secret=False
-    )
+    before = files.read(path)
+    files.replace(path, before, remove_entry(files.decode(before), host, "audience-mcp"), secret=False)
     assert path.read_bytes() == FILES[host.name].encode()
 
 
 @each_host
 def test_everything_else_in_the_file_stays_character_for_character(host: Host) -> None:
-    text = with_entry(FILES[host.name], host, "audience-mcp", entry(host, STARTS, []))
+    text = add_entry(FILES[host.name], host, "audience-mcp", make_entry(host, STARTS, []))
     rest = iter(text)
     assert all(character in rest for character in FILES[host.name])  # what was there, in its order
 
@@ -168,10 +158,10 @@ def test_everything_else_in_the_file_stays_character_for_character(host: Host) -
 @each_host
 @each_platform
 def test_a_host_without_a_file_gets_one_with_its_folders(tmp_path: Path, host: Host, platform: str) -> None:
-    path = location(host, platform, tmp_path, {})
-    text = with_entry("", host, "audience-mcp", entry(host, STARTS, []))
-    assert hostfiles.read(path) is None
-    assert hostfiles.replace(path, None, text, secret=False) is None
+    path = config_path(host, platform, tmp_path, {})
+    text = add_entry("", host, "audience-mcp", make_entry(host, STARTS, []))
+    assert files.read(path) is None
+    assert files.replace(path, None, text, secret=False) is None
     found = json.loads(path.read_text())
     assert found[host.section]["audience-mcp"]["command"] == STARTS[0]
     assert list(found) == [host.section]
@@ -180,10 +170,10 @@ def test_a_host_without_a_file_gets_one_with_its_folders(tmp_path: Path, host: H
 
 def test_vs_code_is_told_to_ask_for_keys_and_to_hide_what_is_typed() -> None:
     host = HOSTS["vscode"]
-    variables, questions = asked_for(
+    variables, questions = ask_for_keys(
         host, "audience-mcp", [Variable(KEY.name, None, True, KEY.description), ACCOUNT]
     )
-    found = json.loads(with_entry("", host, "audience-mcp", entry(host, STARTS, variables), questions))
+    found = json.loads(add_entry("", host, "audience-mcp", make_entry(host, STARTS, variables), questions))
     assert found == {
         "servers": {
             "audience-mcp": {
@@ -210,16 +200,16 @@ def test_vs_code_is_told_to_ask_for_keys_and_to_hide_what_is_typed() -> None:
 @pytest.mark.parametrize("name", ["claude-desktop", "claude-code", "cursor"])
 def test_other_hosts_get_no_variables_but_those_that_are_stored(name: str) -> None:
     left = Variable(KEY.name, None, True, KEY.description)
-    assert asked_for(HOSTS[name], "audience-mcp", [left]) == ([left], [])
-    assert "env" not in entry(HOSTS[name], STARTS, [left])
-    assert entry(HOSTS[name], STARTS, [KEY])["env"] == {"BATCH_REST_API_KEY": "key-0123456789"}
+    assert ask_for_keys(HOSTS[name], "audience-mcp", [left]) == ([left], [])
+    assert "env" not in make_entry(HOSTS[name], STARTS, [left])
+    assert make_entry(HOSTS[name], STARTS, [KEY])["env"] == {"BATCH_REST_API_KEY": "key-0123456789"}
 
 
 def test_installing_again_renews_the_entry_and_keeps_what_the_user_added_to_it() -> None:
     host = HOSTS["cursor"]
     old = {"command": "/old/python", "args": ["-m", "audience_mcp"], "disabled": True, "env": {"A": "1"}}
     text = json.dumps({"mcpServers": {"audience-mcp": old, "z": {}}})
-    found = json.loads(with_entry(text, host, "audience-mcp", entry(host, STARTS, [KEY])))["mcpServers"]
+    found = json.loads(add_entry(text, host, "audience-mcp", make_entry(host, STARTS, [KEY])))["mcpServers"]
     assert list(found) == ["audience-mcp", "z"]
     assert found["audience-mcp"] == {
         "command": STARTS[0],
@@ -232,34 +222,38 @@ def test_installing_again_renews_the_entry_and_keeps_what_the_user_added_to_it()
 
 @each_host
 def test_installing_the_same_twice_changes_nothing_the_second_time(host: Host) -> None:
-    variables, questions = asked_for(host, "audience-mcp", [Variable(KEY.name, None, True, KEY.description)])
-    made = entry(host, STARTS, variables)
-    once = with_entry(FILES[host.name], host, "audience-mcp", made, questions)
-    assert with_entry(once, host, "audience-mcp", made, questions) == once
+    variables, questions = ask_for_keys(
+        host, "audience-mcp", [Variable(KEY.name, None, True, KEY.description)]
+    )
+    made = make_entry(host, STARTS, variables)
+    once = add_entry(FILES[host.name], host, "audience-mcp", made, questions)
+    assert add_entry(once, host, "audience-mcp", made, questions) == once
 
 
 def test_a_question_that_is_no_longer_needed_is_taken_out_of_vs_code() -> None:
     host = HOSTS["vscode"]
-    variables, questions = asked_for(host, "audience-mcp", [Variable(KEY.name, None, True, KEY.description)])
-    asking = with_entry("", host, "audience-mcp", entry(host, STARTS, variables), questions)
-    stored = json.loads(with_entry(asking, host, "audience-mcp", entry(host, STARTS, [KEY])))
+    variables, questions = ask_for_keys(
+        host, "audience-mcp", [Variable(KEY.name, None, True, KEY.description)]
+    )
+    asking = add_entry("", host, "audience-mcp", make_entry(host, STARTS, variables), questions)
+    stored = json.loads(add_entry(asking, host, "audience-mcp", make_entry(host, STARTS, [KEY])))
     assert stored["inputs"] == []
 
 
 def test_a_question_that_another_entry_refers_to_stays() -> None:
     host = HOSTS["vscode"]
-    variables, questions = asked_for(host, "a", [Variable(KEY.name, None, True, KEY.description)])
-    made = entry(host, STARTS, variables)
-    both = with_entry(with_entry("", host, "a", made, questions), host, "copy", made)
-    assert json.loads(without_entry(both, host, "a"))["inputs"] == questions
+    variables, questions = ask_for_keys(host, "a", [Variable(KEY.name, None, True, KEY.description)])
+    made = make_entry(host, STARTS, variables)
+    both = add_entry(add_entry("", host, "a", made, questions), host, "copy", made)
+    assert json.loads(remove_entry(both, host, "a"))["inputs"] == questions
 
 
 def test_another_server_of_that_name_is_neither_written_over_nor_taken_out() -> None:
     host, text = HOSTS["cursor"], '{"mcpServers": {"stats": {"command": "other-stats"}}}'
     with pytest.raises(HostError, match=r"another server called stats\. Choose a name with --name"):
-        with_entry(text, host, "stats", entry(host, STARTS, []))
+        add_entry(text, host, "stats", make_entry(host, STARTS, []))
     with pytest.raises(HostError, match="is not audience-mcp, so it was left alone"):
-        without_entry(text, host, "stats")
+        remove_entry(text, host, "stats")
 
 
 @pytest.mark.parametrize(
@@ -274,20 +268,20 @@ def test_another_server_of_that_name_is_neither_written_over_nor_taken_out() -> 
 def test_a_file_that_cannot_be_read_in_full_is_refused_with_the_place(text: str, why: str) -> None:
     host = HOSTS["claude-desktop"]
     with pytest.raises(HostError) as e:
-        with_entry(text, host, "audience-mcp", entry(host, STARTS, []))
+        add_entry(text, host, "audience-mcp", make_entry(host, STARTS, []))
     assert why in str(e.value)
 
 
 def test_a_file_that_is_no_utf8_is_refused() -> None:
     with pytest.raises(HostError, match="not UTF-8"):
-        hostfiles.decoded('{"a": "é"}'.encode("utf-16"))
+        files.decode('{"a": "é"}'.encode("utf-16"))
 
 
 def test_a_byte_order_mark_stays_and_a_file_of_nothing_counts_as_none() -> None:
     host = HOSTS["cursor"]
-    text = with_entry("\ufeff{}", host, "audience-mcp", entry(host, STARTS, []))
+    text = add_entry("\ufeff{}", host, "audience-mcp", make_entry(host, STARTS, []))
     assert text.startswith("\ufeff{")
-    assert hostfiles.decoded(b" \r\n") == hostfiles.decoded(None) == ""
+    assert files.decode(b" \r\n") == files.decode(None) == ""
 
 
 @posix_only
@@ -308,7 +302,7 @@ def test_a_file_is_never_readable_by_more_people_than_before(
     if before is not None:
         path.write_text("{}")
         path.chmod(before)
-    backup = hostfiles.replace(path, None if before is None else b"{}", '{"a": 1}', secret=secret)
+    backup = files.replace(path, None if before is None else b"{}", '{"a": 1}', secret=secret)
     for written in filter(None, (path, backup)):
         assert stat.S_IMODE(written.stat().st_mode) == after
 
@@ -317,7 +311,7 @@ def test_every_copy_has_a_name_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "mcp.json"
     path.write_text("0")
     for number in range(3):
-        hostfiles.replace(path, str(number).encode(), str(number + 1), secret=False)
+        files.replace(path, str(number).encode(), str(number + 1), secret=False)
     copies = {p.name: p.read_text() for p in tmp_path.iterdir()}
     assert copies == {"mcp.json": "3", "mcp.json.bak": "0", "mcp.json.bak2": "1", "mcp.json.bak3": "2"}
 
@@ -326,7 +320,7 @@ def test_a_file_that_another_program_has_changed_meanwhile_is_not_written_over(t
     path = tmp_path / "mcp.json"
     path.write_text("newer")
     with pytest.raises(HostError, match="changed by another program"):
-        hostfiles.replace(path, b"older", "ours", secret=False)
+        files.replace(path, b"older", "ours", secret=False)
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("mcp.json", "newer")]
 
 
@@ -336,7 +330,7 @@ def test_a_file_that_is_a_link_stays_a_link(tmp_path: Path) -> None:
     real, link = tmp_path / "dotfiles" / "mcp.json", tmp_path / "mcp.json"
     real.write_text("{}")
     link.symlink_to(real)
-    hostfiles.replace(link, b"{}", '{"a": 1}', secret=False)
+    files.replace(link, b"{}", '{"a": 1}', secret=False)
     assert link.is_symlink()
     assert real.read_text() == '{"a": 1}'
 
@@ -344,7 +338,7 @@ def test_a_file_that_is_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(HostError, match="cannot be written"):
-        hostfiles.replace(tmp_path / "taken" / "mcp.json", None, "{}", secret=False)
+        files.replace(tmp_path / "taken" / "mcp.json", None, "{}", secret=False)
 
 
 @pytest.mark.parametrize(("platform", "script"), [("linux", "audience-mcp"), ("win32", "audience-mcp.exe")])
@@ -354,9 +348,9 @@ def test_the_server_is_started_by_the_script_beside_python_or_else_by_python(
     python = tmp_path / "bin" / "python3"
     python.parent.mkdir()
     python.symlink_to("/usr/bin/env")
-    assert command(str(python), platform) == [str(python), "-m", "audience_mcp"]
+    assert start_command(str(python), platform) == [str(python), "-m", "audience_mcp"]
     (tmp_path / "bin" / script).touch(mode=0o755)
-    assert command(str(python), platform) == [str(tmp_path / "bin" / script)]
+    assert start_command(str(python), platform) == [str(tmp_path / "bin" / script)]
 
 
 @pytest.mark.parametrize(
@@ -370,7 +364,7 @@ def test_the_server_is_started_by_the_script_beside_python_or_else_by_python(
     ],
 )
 def test_a_python_in_a_cache_is_known_for_one(executable: str, expected: bool) -> None:
-    assert fleeting(executable) is expected
+    assert is_fleeting(executable) is expected
 
 
 def test_what_is_no_object_or_has_odd_arguments_is_not_taken_for_ours() -> None:
@@ -378,4 +372,4 @@ def test_what_is_no_object_or_has_odd_arguments_is_not_taken_for_ours() -> None:
     for odd in ("audience-mcp", {"command": None, "args": "audience-mcp"}, {"args": [1, None]}):
         text: Any = json.dumps({"mcpServers": {"audience-mcp": odd}})
         with pytest.raises(HostError):
-            without_entry(text, host, "audience-mcp")
+            remove_entry(text, host, "audience-mcp")

@@ -18,13 +18,14 @@ from pathlib import Path
 import anyio
 import pytest
 
-from audience_mcp.clock import Clock
-from audience_mcp.config import configuration
-from audience_mcp.errors import PagingStopped, VendorError
-from audience_mcp.http import ALLOWANCE, Api, Limits, Pool
+from audience_mcp.config import Account, load_configuration
+from audience_mcp.core.clock import Clock
+from audience_mcp.core.errors import PagingStopped, VendorError
 from audience_mcp.sandbox import Sandbox
-from audience_mcp.vendors import BUILT_IN
-from audience_mcp.vendors.base import Account, Request
+from audience_mcp.sources.client import RETRY_BUDGET, VendorClient
+from audience_mcp.sources.connections import Limits, Pool
+from audience_mcp.vendors.base import Request
+from audience_mcp.vendors.registry import BUILT_IN
 from tests.support import faults
 from tests.support.clock import START, FakeClock
 from tests.support.faults import MARKER, MEBIBYTE, Fault, FaultServer, refused, replied, serving
@@ -40,7 +41,7 @@ NOT_RETRIED = [204, 206, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 409, 
 def account_at(origin: str, vendor: str = "whop", **variables: str) -> Account:
     """The account of the sandbox at `origin`, with some variables of its own."""
     kinds = [kind() for kind in BUILT_IN if kind.name == vendor]
-    account = configuration({**SANDBOX.environment(origin), **variables}, kinds).sources[0].account
+    account = load_configuration({**SANDBOX.environment(origin), **variables}, kinds).sources[0].account
     assert account is not None
     return account
 
@@ -51,13 +52,13 @@ class Asking:
 
     server: FaultServer
     account: Account
-    api: Api
+    api: VendorClient
     pool: Pool
     clock: FakeClock
 
     @property
     def first(self) -> Request:
-        return self.account.vendor.first(self.account.values)
+        return self.account.vendor.list_request(self.account.values)
 
     async def fetch(self, request: Request | None = None) -> object:
         with anyio.fail_after(20):
@@ -85,7 +86,7 @@ async def asking(
         account = account_at(server.origin, vendor, **variables)
         pool = Pool(limits)
         try:
-            yield Asking(server, account, Api(account, pool, clock), pool, clock)
+            yield Asking(server, account, VendorClient(account, pool, clock), pool, clock)
         finally:
             await pool.aclose()
 
@@ -249,7 +250,7 @@ async def test_other_hosts_are_reached_through_the_proxy_which_sees_no_key(
         pool = Pool()
         try:
             with pytest.raises(VendorError) as raised:
-                await Api(account, pool, FakeClock()).fetch(Request("audiences"))
+                await VendorClient(account, pool, FakeClock()).fetch(Request("audiences"))
         finally:
             await pool.aclose()
         assert raised.value.kind == "unavailable"
@@ -340,9 +341,9 @@ async def test_a_whole_answer_has_a_time_limit_in_real_time_too() -> None:
         pool = Pool(Limits(read_s=5, whole_s=0.1))
         try:
             server.play(faults.hang_in_body)
-            api = Api(account, pool, _Hurried())
+            api = VendorClient(account, pool, _Hurried())
             with anyio.fail_after(10), pytest.raises(VendorError) as raised:
-                await api.fetch(account.vendor.first(account.values))
+                await api.fetch(account.vendor.list_request(account.values))
         finally:
             await pool.aclose()
         assert raised.value.kind == "timeout"
@@ -363,7 +364,7 @@ async def test_a_vendor_that_is_not_there_is_tried_again() -> None:
     account = account_at(f"http://127.0.0.1:{port}")
     try:
         with pytest.raises(VendorError) as raised:
-            await Api(account, pool, clock).fetch(Request("audiences"))
+            await VendorClient(account, pool, clock).fetch(Request("audiences"))
     finally:
         await pool.aclose()
     assert raised.value.kind == "unavailable"
@@ -391,7 +392,7 @@ async def test_a_dead_vendor_soon_costs_one_attempt_a_call() -> None:
             await a.fails()
             asked.append(a.times_asked - before)
         assert asked == [4, 4, 1, 1, 1]
-        assert sum(asked) == 5 + ALLOWANCE
+        assert sum(asked) == 5 + RETRY_BUDGET
 
 
 async def test_the_allowance_comes_back_with_good_answers() -> None:
@@ -791,7 +792,7 @@ async def test_a_certificate_that_is_not_trusted_is_told_and_not_tried_again() -
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(anyio.to_thread.run_sync, shake_hands_once)
                 with anyio.fail_after(10), pytest.raises(VendorError) as raised:
-                    await Api(account, pool, clock).fetch(Request("audiences"))
+                    await VendorClient(account, pool, clock).fetch(Request("audiences"))
         finally:
             await pool.aclose()
     assert raised.value.kind == "unavailable"

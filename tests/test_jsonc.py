@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_mcp.jsonc import Document, JsonFault, Node
+from audience_mcp.hosts.jsonc import Document, JsonFault, Node
 
 KEYS = st.text(max_size=6).filter(lambda key: key != "new")
 VALUES: st.SearchStrategy[Any] = st.recursive(

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from audience_mcp.logs import HIDDEN, SHORTEST_SECRET, Redactor, set_up
+from audience_mcp.core.logs import HIDDEN, SHORTEST_SECRET, Redactor, set_up
 
 KEY = "canary-0123456789"
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from audience_mcp.changes import Changes
-from audience_mcp.config import Source
-from audience_mcp.lookups import AT_ONCE, LookUps
-from audience_mcp.vendors.base import Account
+from audience_mcp.config import Account, Source
+from audience_mcp.sources.lookups import AT_ONCE, LookUps
+from audience_mcp.sources.signal import ChangeSignal
 from tests.support.clock import FakeClock
 from tests.support.scripted import Direct, Script, settled
 
@@ -22,7 +21,7 @@ def source() -> Source:
 
 async def test_who_comes_as_the_last_one_leaves_asks_anew_and_is_not_told_that_there_is_none() -> None:
     never, answer = anyio.Event(), {"id": "a1", "name": "One"}
-    script, changes = Script(ones={"a1": [(never, answer), answer]}), Changes(FakeClock())
+    script, changes = Script(ones={"a1": [(never, answer), answer]}), ChangeSignal(FakeClock())
     async with anyio.create_task_group() as tasks:
         look_ups = LookUps(source(), script.fetch, tasks, changes)
         first = look_ups.ask("a1")
@@ -43,7 +42,7 @@ async def test_no_more_than_a_few_are_under_way_at_a_source() -> None:
     never = anyio.Event()
     script = Script(ones={f"a{n}": (never, {"id": f"a{n}"}) for n in range(50)})
     async with anyio.create_task_group() as tasks:
-        look_ups = LookUps(source(), script.fetch, tasks, Changes(FakeClock()))
+        look_ups = LookUps(source(), script.fetch, tasks, ChangeSignal(FakeClock()))
         asked = [look_ups.ask(f"a{n}") for n in range(50)]
         await settled()
         assert len(script.asked) == AT_ONCE

@@ -25,8 +25,8 @@ from audience_mcp import __version__
 from audience_mcp.config import Settings
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
-from audience_mcp.server import TOOLS
-from audience_mcp.vendors import BUILT_IN
+from audience_mcp.server.tools import TOOLS
+from audience_mcp.vendors.registry import BUILT_IN
 from tests.support.process import environment
 
 if sys.version_info >= (3, 11):

@@ -3,8 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from audience_mcp.answers import dumped
-from audience_mcp.models import Audience, AudienceList, AudienceMatch, Problem, SourceReport
+from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, Problem, SourceReport, to_dict
 
 REPORT = SourceReport(source="batch", vendor="batch", complete=True, size_counts="identifiers")
 NAMES = {
@@ -23,7 +22,7 @@ def test_an_answer_has_the_parts_that_the_contract_names_in_its_order(model: typ
 
 
 def test_a_source_that_was_not_read_has_no_figures() -> None:
-    assert dumped(REPORT) == {
+    assert to_dict(REPORT) == {
         "source": "batch",
         "vendor": "batch",
         "complete": True,
@@ -36,14 +35,14 @@ def test_a_list_of_nothing_has_its_zeros_and_no_nulls() -> None:
         matched=0, returned=0, sum_of_sizes=0, unknown_sizes=0, complete=True, audiences=[], sources=[REPORT]
     )
 
-    assert dumped(empty) == {
+    assert to_dict(empty) == {
         "matched": 0,
         "returned": 0,
         "sum_of_sizes": 0,
         "unknown_sizes": 0,
         "complete": True,
         "audiences": [],
-        "sources": [dumped(REPORT)],
+        "sources": [to_dict(REPORT)],
     }
 
 

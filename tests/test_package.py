@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 
 from audience_mcp import __version__
 from audience_mcp.config import LOG_LEVELS, Settings
-from audience_mcp.vendors import BUILT_IN
+from audience_mcp.vendors.registry import BUILT_IN
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT.parent / "shared" / "specs" / "server.schema.json"

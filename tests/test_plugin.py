@@ -25,7 +25,7 @@ import pytest
 
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
-from audience_mcp.vendors import GROUP
+from audience_mcp.vendors.registry import GROUP
 from tests.support.process import Spoken, environment
 
 if sys.version_info >= (3, 11):
@@ -228,7 +228,7 @@ async def test_a_broken_plug_in_keeps_no_other_plug_in_out(fresh: Environment) -
 
 def test_neither_the_server_nor_the_command_line_imports_the_kit_for_authors_or_pytest() -> None:
     code = (
-        "import sys, audience_mcp.stdio, audience_mcp.hosting, audience_mcp.cli.app\n"
+        "import sys, audience_mcp.server.stdio, audience_mcp.server.http, audience_mcp.cli.app\n"
         "print(sorted({'pytest', 'audience_mcp.testing'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,16 +17,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_mcp.answers import dumped
-from audience_mcp.errors import PagingStopped, UnexpectedShape, VendorError
-from audience_mcp.models import Audience
-from audience_mcp.paging import Walk, row_of
-from audience_mcp.replies import LONGEST_HINT_S, asked_wait, parsed
-from audience_mcp.rows import compact, concise, full
-from audience_mcp.schemas import slim
-from audience_mcp.text import WHOLE_MAX, whole
-from audience_mcp.vendors import BUILT_IN
-from audience_mcp.vendors.base import Page, Request, Row, Values, Vendor
+from audience_mcp.catalog.models import Audience, to_dict
+from audience_mcp.catalog.rows import to_concise, to_full
+from audience_mcp.core.audience import Row
+from audience_mcp.core.errors import PagingStopped, UnexpectedShape, VendorError
+from audience_mcp.core.text import to_json
+from audience_mcp.core.values import WHOLE_MAX, as_count
+from audience_mcp.server.schemas import tool_schema
+from audience_mcp.sources.pager import Pager, row_of
+from audience_mcp.sources.responses import LONGEST_HINT_S, parse_body, parse_wait
+from audience_mcp.vendors.base import Page, Request, Values, Vendor
+from audience_mcp.vendors.registry import BUILT_IN
 from tests.support.examples import examples
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ VALUES: Values = {
     "base_url": "https://x.example",
     "max_rps": "1",
 }
-AUDIENCE = jsonschema.Draft202012Validator(slim(Audience))
+AUDIENCE = jsonschema.Draft202012Validator(tool_schema(Audience))
 
 
 # Any sequence of pages, cursors, duplicates and faults
@@ -72,7 +73,7 @@ class Scripted:
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         if raw.get("bad"):
             raise KeyError("name")
-        return Row(id, id, whole(raw.get("size")))
+        return Row(id, id, as_count(raw.get("size")))
 
 
 class Way:
@@ -103,23 +104,23 @@ def now(step: Coroutine[Any, Any, None]) -> None:
         step.send(None)
 
 
-def failed(walk: Walk) -> VendorError | None:
+def failed(pager: Pager) -> VendorError | None:
     """The error of one more step of a walk that is not done."""
     try:
-        if not walk.done:
-            now(walk.step())
+        if not pager.done:
+            now(pager.next_page())
     except VendorError as e:
         return e
     return None
 
 
-def walked(way: Way, bound: int) -> tuple[Walk, VendorError | None]:
+def walked(way: Way, bound: int) -> tuple[Pager, VendorError | None]:
     """Walk until it ends or fails for good, within `bound` steps; passing faults are gone on after."""
-    walk = Walk("acme", Scripted(), lambda: Request("list"), way.fetch)
+    pager = Pager("acme", Scripted(), lambda: Request("list"), way.fetch)
     for _ in range(bound):
-        error = failed(walk)
-        if walk.done or (error is not None and not error.passing):
-            return walk, error
+        error = failed(pager)
+        if pager.done or (error is not None and not error.passing):
+            return pager, error
     raise AssertionError(f"no end after {bound} steps")
 
 
@@ -151,19 +152,19 @@ def test_a_walk_ends_and_says_no_more_than_was_served(pages: dict[str | None, Se
     way = Way(pages)
     faults = sum(len(page.faults) for page in pages.values())
 
-    walk, error = walked(way, bound=len(pages) + faults + 1)
+    pager, error = walked(way, bound=len(pages) + faults + 1)
 
     good = [page for page in way.served if page.shape]
     ids = [row_of(Scripted(), raw) for page in good for raw in page.rows]
     accepted = {row.id: row for row in reversed(ids) if row is not None}
-    assert set(walk.rows) == set(accepted)
-    assert {id: row.size for id, row in walk.rows.items()} == {id: row.size for id, row in accepted.items()}
-    known = [row.size for row in walk.rows.values() if row.size is not None]
-    assert walk.sum_of_sizes == sum(known)
-    assert walk.unknown_sizes == len(walk.rows) - len(known)
-    assert walk.pages == len(good)
-    assert len(walk.rows) + walk.dropped + walk.repeated == sum(len(page.rows) for page in good)
-    assert (error is None) == walk.done
+    assert set(pager.rows) == set(accepted)
+    assert {id: row.size for id, row in pager.rows.items()} == {id: row.size for id, row in accepted.items()}
+    known = [row.size for row in pager.rows.values() if row.size is not None]
+    assert pager.sum_of_sizes == sum(known)
+    assert pager.unknown_sizes == len(pager.rows) - len(known)
+    assert pager.pages == len(good)
+    assert len(pager.rows) + pager.invalid + pager.duplicates == sum(len(page.rows) for page in good)
+    assert (error is None) == pager.done
 
 
 @examples
@@ -173,15 +174,15 @@ def test_a_walk_is_done_only_where_the_vendor_said_that_all_was_served(
 ) -> None:
     way = Way(pages)
 
-    walk, error = walked(way, bound=100)
+    pager, error = walked(way, bound=100)
 
-    if walk.done:
+    if pager.done:
         assert way.served[-1].more is False
         cursors = [None, *(page.cursor for page in way.served[:-1])]
         assert cursors == list(dict.fromkeys(way.asked))
         assert all(page.more and page.shape for page in way.served[:-1])
-        totals = [whole(page.total) for page in way.served if whole(page.total) is not None]
-        assert not totals or len(walk.rows) + walk.dropped >= totals[0]  # type: ignore[operator]
+        totals = [as_count(page.total) for page in way.served if as_count(page.total) is not None]
+        assert not totals or len(pager.rows) + pager.invalid >= totals[0]  # type: ignore[operator]
     else:
         assert error is not None
         assert isinstance(error, PagingStopped) or error.kind in (
@@ -196,7 +197,7 @@ def test_a_walk_is_done_only_where_the_vendor_said_that_all_was_served(
 def test_going_on_after_a_passing_fault_reads_no_page_twice(pages: dict[str | None, Served]) -> None:
     way = Way(pages)
 
-    walk, error = walked(way, bound=100)
+    pager, error = walked(way, bound=100)
 
     assert len(way.served) == len({id(page) for page in way.served})
     if error is None:
@@ -204,8 +205,12 @@ def test_going_on_after_a_passing_fault_reads_no_page_twice(pages: dict[str | No
         for page in unharmed.values():
             page.faults = []
         other, _ = walked(Way(unharmed), bound=100)
-        assert other.rows == walk.rows
-        assert (other.dropped, other.repeated, other.counted) == (walk.dropped, walk.repeated, walk.counted)
+        assert other.rows == pager.rows
+        assert (other.invalid, other.duplicates, other.vendor_total) == (
+            pager.invalid,
+            pager.duplicates,
+            pager.vendor_total,
+        )
 
 
 # Any JSON at all in place of a vendor's body
@@ -269,20 +274,20 @@ def check_rows(vendor: Vendor, raws: object) -> None:
         if row is None:
             continue
         assert row.size is None or (type(row.size) is int and 0 <= row.size <= WHOLE_MAX)
-        for shown in (concise(vendor.name, vendor, row), full(vendor.name, vendor, row)):
-            answer = dumped(Audience.model_validate(dumped(shown)))
-            AUDIENCE.validate(json.loads(compact(answer)))
+        for shown in (to_concise(vendor.name, vendor, row), to_full(vendor.name, vendor, row)):
+            answer = to_dict(Audience.model_validate(to_dict(shown)))
+            AUDIENCE.validate(json.loads(to_json(answer)))
             assert json.loads(json.dumps(answer, allow_nan=False)) == answer
-            compact(answer).encode("utf-8")
+            to_json(answer).encode("utf-8")
             assert "size" in answer or answer["size_note"]
-            assert len(compact(answer.get("details", {}))) <= 1200
+            assert len(to_json(answer.get("details", {}))) <= 1200
 
 
 @by_name
 @examples
 @given(body=bodies)
 def test_any_body_is_a_page_or_of_an_unexpected_shape(vendor: Vendor, body: object) -> None:
-    request = vendor.first(VALUES)
+    request = vendor.list_request(VALUES)
     page = shaped(lambda: vendor.page(body, request))
     if page is None:
         return
@@ -295,9 +300,9 @@ def test_any_body_is_a_page_or_of_an_unexpected_shape(vendor: Vendor, body: obje
 @examples
 @given(body=bodies)
 def test_any_body_is_one_audience_or_of_an_unexpected_shape(vendor: Vendor, body: object) -> None:
-    if vendor.one("0", VALUES) is None:
+    if vendor.get_request("0", VALUES) is None:
         return
-    check_rows(vendor, shaped(lambda: vendor.one_rows(body)) or [])
+    check_rows(vendor, shaped(lambda: vendor.parse_one(body)) or [])
 
 
 @by_name
@@ -306,12 +311,12 @@ def test_any_body_is_one_audience_or_of_an_unexpected_shape(vendor: Vendor, body
 def test_any_body_amounts_to_a_status_and_to_a_wait_or_none(
     vendor: Vendor, status: int, body: object
 ) -> None:
-    amounts_to = vendor.outcome(status, body)
+    amounts_to = vendor.effective_status(status, body)
     assert type(amounts_to) is int
     assert 200 <= amounts_to <= 599
     assert amounts_to != 200 or status == 200
 
-    wait = asked_wait(None, vendor.wait(body), datetime(2026, 11, 20, tzinfo=timezone.utc))
+    wait = parse_wait(None, vendor.retry_after(body), datetime(2026, 11, 20, tzinfo=timezone.utc))
     assert wait is None or 0 <= wait <= LONGEST_HINT_S
 
 
@@ -323,11 +328,11 @@ def test_any_body_is_read_to_an_end_or_told_as_an_error_of_ours(vendor: Vendor, 
     async def fetch(request: Request) -> object:
         return body
 
-    walk = Walk(vendor.name, vendor, lambda: vendor.first(VALUES), fetch)
+    pager = Pager(vendor.name, vendor, lambda: vendor.list_request(VALUES), fetch)
     error = None
     for _ in range(2):  # the same cursor again is the end
-        error = error or failed(walk)
-    assert walk.done == (error is None)
+        error = error or failed(pager)
+    assert pager.done == (error is None)
     assert error is None or error.kind == "bad_response"
     assert error is None or error.message.startswith(f"{vendor.name}: ")
 
@@ -338,10 +343,10 @@ def test_any_body_is_read_to_an_end_or_told_as_an_error_of_ours(vendor: Vendor, 
 @examples
 @given(st.binary(max_size=40) | bodies.map(lambda body: json.dumps(body).encode()), st.text(max_size=30))
 def test_any_bytes_are_json_or_not_and_any_header_is_a_wait_or_none(raw: bytes, header: str) -> None:
-    body, readable = parsed(raw)
+    body, readable = parse_body(raw)
     assert readable or body is None
 
     when = datetime(2026, 11, 20, tzinfo=timezone.utc)
     for text in (header, raw.decode("latin-1")):
-        wait = asked_wait(text, text, when)
+        wait = parse_wait(text, text, when)
         assert wait is None or 0 <= wait <= LONGEST_HINT_S

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_mcp.errors import ToolError
-from audience_mcp.questions import GetQuestion, ListQuestion, asked
+from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
+from audience_mcp.core.errors import ToolError
 from tests.support.examples import examples
 
 ALL = (
@@ -17,21 +17,21 @@ ALL = (
 )
 
 
-def listing(**arguments: Any) -> ListQuestion:
-    return asked(ListQuestion, arguments)
+def listing(**arguments: Any) -> ListQuery:
+    return parse_arguments(ListQuery, arguments)
 
 
-def refusal(kind: type[ListQuestion] | type[GetQuestion] = ListQuestion, /, **arguments: Any) -> str:
+def refusal(kind: type[ListQuery] | type[GetQuery] = ListQuery, /, **arguments: Any) -> str:
     with pytest.raises(ToolError) as e:
-        asked(kind, arguments)
+        parse_arguments(kind, arguments)
     return str(e.value)
 
 
 @pytest.mark.parametrize("arguments", [None, {}, dict.fromkeys(ALL.split(", "))])
 def test_no_arguments_and_nulls_ask_for_everything(arguments: dict[str, Any] | None) -> None:
-    question = asked(ListQuestion, arguments)
+    question = parse_arguments(ListQuery, arguments)
 
-    assert question == ListQuestion()
+    assert question == ListQuery()
     assert (question.sources, question.limit, question.offset, question.sort) == (None, 200, 0, "size")
     assert (question.detail, question.refresh) == ("concise", False)
     assert "limit" not in question.model_fields_set
@@ -49,7 +49,7 @@ def test_an_unknown_argument_is_named_with_the_nearest_and_with_all_that_are_all
 
 def test_an_unknown_argument_that_is_near_nothing_gets_the_list_alone() -> None:
     assert refusal(color="x") == f"There is no argument 'color'. Allowed: {ALL}."
-    assert refusal(GetQuestion, audience="x", color="y") == (
+    assert refusal(GetQuery, audience="x", color="y") == (
         "There is no argument 'color'. Allowed: audience, source, refresh."
     )
 
@@ -199,16 +199,16 @@ def test_a_search_is_text_of_bounded_length() -> None:
 
 def test_an_audience_must_be_said() -> None:
     needed = "'audience' is required: A ref (source:id), a vendor's id, or a name."
-    assert refusal(GetQuestion) == needed
-    assert refusal(GetQuestion, audience=None) == needed
-    assert refusal(GetQuestion, audience="").startswith("'audience' must not be empty")
-    assert refusal(GetQuestion, audience=["vip"]) == "'audience' must be text."
-    assert refusal(GetQuestion, audience="vip", source=7) == "'source' must be text."
+    assert refusal(GetQuery) == needed
+    assert refusal(GetQuery, audience=None) == needed
+    assert refusal(GetQuery, audience="").startswith("'audience' must not be empty")
+    assert refusal(GetQuery, audience=["vip"]) == "'audience' must be text."
+    assert refusal(GetQuery, audience="vip", source=7) == "'source' must be text."
 
 
 def test_an_id_that_looks_like_a_number_may_come_as_one() -> None:
-    assert asked(GetQuestion, {"audience": 31112}).audience == "31112"
-    assert refusal(GetQuestion, audience=True) == "'audience' must be text."
+    assert parse_arguments(GetQuery, {"audience": 31112}).audience == "31112"
+    assert refusal(GetQuery, audience=True) == "'audience' must be text."
 
 
 anything = st.recursive(
@@ -221,14 +221,14 @@ anything = st.recursive(
 names = st.sampled_from(["audience", "source", *ALL.split(", ")]) | st.text(st.characters(), max_size=12)
 
 
-@pytest.mark.parametrize("kind", [ListQuestion, GetQuestion], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [ListQuery, GetQuery], ids=lambda kind: kind.__name__)
 @examples
 @given(arguments=st.dictionaries(names, anything, max_size=5))
 def test_any_arguments_are_a_question_or_are_refused_in_words_of_our_own(
-    kind: type[ListQuestion] | type[GetQuestion], arguments: dict[str, Any]
+    kind: type[ListQuery] | type[GetQuery], arguments: dict[str, Any]
 ) -> None:
     try:
-        question = asked(kind, arguments)
+        question = parse_arguments(kind, arguments)
     except ToolError as e:
         said = str(e)
         assert said.isprintable()

@@ -7,11 +7,11 @@ from typing import Any
 import anyio
 import pytest
 
-from audience_mcp.catalog import Catalog
-from audience_mcp.errors import ToolError, VendorError
-from audience_mcp.models import AudienceList
-from audience_mcp.questions import GetQuestion, ListQuestion
-from audience_mcp.reading import RESUME_WITHIN_S, UNATTENDED_S
+from audience_mcp.catalog.catalog import Catalog
+from audience_mcp.catalog.models import AudienceList
+from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.core.errors import ToolError, VendorError
+from audience_mcp.sources.reader import RESUME_WITHIN_S, UNATTENDED_S
 from tests.support.clock import FakeClock
 from tests.support.scripted import Acme, Direct, Script, catalog_of, rows, settled
 
@@ -30,7 +30,7 @@ def two_pages(**second: Any) -> Script:
 
 
 async def ask(catalog: Catalog, **arguments: Any) -> AudienceList:
-    return await catalog.list_audiences(ListQuestion(**arguments))
+    return await catalog.list_audiences(ListQuery(**arguments))
 
 
 async def test_fifty_calls_at_once_make_one_walk() -> None:
@@ -308,7 +308,7 @@ async def test_the_same_audience_asked_for_many_times_at_once_costs_one_request(
     async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
 
         async def call() -> None:
-            answer = await catalog.get_audience(GetQuestion(audience="direct:a1"))
+            answer = await catalog.get_audience(GetQuery(audience="direct:a1"))
             sizes.append(answer.audiences[0].size)
 
         async with anyio.create_task_group() as calls:
@@ -334,7 +334,7 @@ async def test_progress_is_told_page_by_page_and_never_goes_back() -> None:
         told.append((done, total, message))
 
     async with catalog_of(FakeClock(), {"acme": two_pages()}) as catalog:
-        await catalog.list_audiences(ListQuestion(), progress)
+        await catalog.list_audiences(ListQuery(), progress)
     assert [done for done, _, _ in told] == [1, 2]
     assert [total for _, total, _ in told] == [2, 2]
     assert "acme: page 2, 4 of 4 audiences read" in told[-1][2]
@@ -392,7 +392,7 @@ async def test_a_fault_in_a_vendors_code_leaves_the_other_sources_their_answers(
     async with catalog_of(FakeClock(), scripts, kinds={"good": good, "bad": bad}) as catalog:
         answer = await ask(catalog)
         assert "good:a1" in [row.ref for row in answer.audiences]
-        found = await catalog.get_audience(GetQuestion(audience="a1"))
+        found = await catalog.get_audience(GetQuery(audience="a1"))
         assert "good:a1" in [row.ref for row in found.audiences]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from audience_mcp.config import configuration
-from audience_mcp.vendors import BUILT_IN, vendors
+from audience_mcp.config import load_configuration
 from audience_mcp.vendors.base import Vendor
+from audience_mcp.vendors.registry import BUILT_IN, load_vendors
 
 GOOD = """
 import re
@@ -39,12 +39,12 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regi
         info.mkdir()
         info.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: acme-plugin\nVersion: 1.0\n")
         info.joinpath("entry_points.txt").write_text(f"[audience_mcp.vendors]\n{points}\n")
-        vendors.cache_clear()
-        return vendors()
+        load_vendors.cache_clear()
+        return load_vendors()
 
     yield install
     sys.modules.pop("acme_plugin", None)
-    vendors.cache_clear()
+    load_vendors.cache_clear()
 
 
 def names_of_ours() -> list[str]:
@@ -52,14 +52,14 @@ def names_of_ours() -> list[str]:
 
 
 def test_the_four_vendors_are_there_by_name() -> None:
-    assert list(vendors())[:4] == ["commbox", "batch", "smallest", "whop"]
+    assert list(load_vendors())[:4] == ["commbox", "batch", "smallest", "whop"]
 
 
 def test_another_package_adds_a_vendor_that_is_configured_like_any_other(registered: Registered) -> None:
     there = registered(GOOD)
 
     assert list(there) == [*names_of_ours(), "acme"]
-    sources = configuration({"ACME_KEY": "k", "ACME_KEY_FR": "f"}, there.values()).sources
+    sources = load_configuration({"ACME_KEY": "k", "ACME_KEY_FR": "f"}, there.values()).sources
     assert [source.name for source in sources] == ["acme", "acme-fr"]
     account = sources[0].account
     assert account is not None

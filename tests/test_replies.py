@@ -5,11 +5,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from audience_mcp.config import configuration
-from audience_mcp.replies import LONGEST_HINT_S, asked_wait, parsed, sentence
+from audience_mcp.config import Account, load_configuration
 from audience_mcp.sandbox import Sandbox
-from audience_mcp.vendors import BUILT_IN
-from audience_mcp.vendors.base import Account
+from audience_mcp.sources.responses import LONGEST_HINT_S, describe_status, parse_body, parse_wait
+from audience_mcp.vendors.registry import BUILT_IN
 from audience_mcp.vendors.smallest import Smallest
 from audience_mcp.vendors.whop import Whop
 from tests.support.faults import MARKER, error_body
@@ -18,7 +17,7 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 
 
 def accounts() -> dict[str, Account]:
-    sources = configuration(
+    sources = load_configuration(
         Sandbox({}).environment("http://127.0.0.1:1"), [kind() for kind in BUILT_IN]
     ).sources
     return {source.name: source.account for source in sources if source.account}
@@ -36,7 +35,7 @@ def accounts() -> dict[str, Account]:
     ],
 )
 def test_json_is_read_as_the_vendor_wrote_it(raw: bytes, value: object) -> None:
-    assert parsed(raw) == (value, True)
+    assert parse_body(raw) == (value, True)
 
 
 @pytest.mark.parametrize(
@@ -55,11 +54,11 @@ def test_json_is_read_as_the_vendor_wrote_it(raw: bytes, value: object) -> None:
     ],
 )
 def test_what_is_no_json_is_said_to_be_none(raw: bytes) -> None:
-    assert parsed(raw) == (None, False)
+    assert parse_body(raw) == (None, False)
 
 
 def test_a_number_too_long_for_python_loses_nothing_else() -> None:
-    body, readable = parsed(b'{"rows": [{"size": ' + b"9" * 5_000 + b'}, {"size": 7}, {"size": -12}]}')
+    body, readable = parse_body(b'{"rows": [{"size": ' + b"9" * 5_000 + b'}, {"size": 7}, {"size": -12}]}')
     assert readable
     assert isinstance(body, dict)
     assert body["rows"][1:] == [{"size": 7}, {"size": -12}]
@@ -94,7 +93,7 @@ def test_every_status_has_a_kind_and_a_sentence_that_names_no_value(
     status: int, kind: str, vendor: str
 ) -> None:
     account = accounts()[vendor]
-    said, text = sentence(status, account)
+    said, text = describe_status(status, account)
     assert said == kind
     assert text.endswith(".")
     assert "{" not in text
@@ -116,7 +115,7 @@ def test_every_status_has_a_kind_and_a_sentence_that_names_no_value(
     ],
 )
 def test_the_sentence_says_which_variable_to_look_at(vendor: str, status: int, names: list[str]) -> None:
-    _, text = sentence(status, accounts()[vendor])
+    _, text = describe_status(status, accounts()[vendor])
     for name in names:
         assert name in text
 
@@ -156,12 +155,12 @@ def test_the_sentence_says_which_variable_to_look_at(vendor: str, status: int, n
 def test_the_wait_is_read_from_the_header_else_from_the_vendors_own_hint(
     header: str | None, hint: object, seconds: float | None
 ) -> None:
-    assert asked_wait(header, hint, NOW) == seconds
+    assert parse_wait(header, hint, NOW) == seconds
 
 
 def test_a_date_far_away_is_cut_so_that_it_can_be_reckoned_with() -> None:
     header = format_datetime(NOW.replace(year=9999), usegmt=True)
-    assert asked_wait(header, None, NOW) == LONGEST_HINT_S
+    assert parse_wait(header, None, NOW) == LONGEST_HINT_S
     assert NOW + timedelta(seconds=LONGEST_HINT_S)
 
 
@@ -180,7 +179,7 @@ def test_a_date_far_away_is_cut_so_that_it_can_be_reckoned_with() -> None:
     ],
 )
 def test_whop_writes_its_wait_into_the_message(body: object, wait: object) -> None:
-    assert Whop().wait(body) == wait
+    assert Whop().retry_after(body) == wait
 
 
 @pytest.mark.parametrize(
@@ -195,4 +194,4 @@ def test_whop_writes_its_wait_into_the_message(body: object, wait: object) -> No
     ],
 )
 def test_smallest_writes_its_wait_into_either_of_two_places(body: object, wait: object) -> None:
-    assert Smallest().wait(body) == wait
+    assert Smallest().retry_after(body) == wait

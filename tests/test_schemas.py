@@ -6,14 +6,14 @@ from typing import Any
 import jsonschema
 import pytest
 
-from audience_mcp.models import AudienceList, AudienceMatch
-from audience_mcp.questions import GetQuestion, ListQuestion
-from audience_mcp.schemas import slim
+from audience_mcp.catalog.models import AudienceList, AudienceMatch
+from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.server.schemas import tool_schema
 from tests.support.served import connected
 
 pytestmark = pytest.mark.anyio
 
-INPUTS = [ListQuestion, GetQuestion]
+INPUTS = [ListQuery, GetQuery]
 OUTPUTS = [AudienceList, AudienceMatch]
 
 
@@ -30,8 +30,8 @@ def nodes(schema: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("question", INPUTS, ids=lambda model: model.__name__)
-def test_an_input_schema_is_flat_closed_and_described(question: type[ListQuestion]) -> None:
-    schema = slim(question)
+def test_an_input_schema_is_flat_closed_and_described(question: type[ListQuery]) -> None:
+    schema = tool_schema(question)
 
     assert schema["type"] == "object"
     assert schema["additionalProperties"] is False
@@ -45,7 +45,7 @@ def test_an_input_schema_is_flat_closed_and_described(question: type[ListQuestio
 
 @pytest.mark.parametrize("answer", OUTPUTS, ids=lambda model: model.__name__)
 def test_an_output_schema_has_no_titles_no_nulls_and_no_references(answer: type[AudienceList]) -> None:
-    schema = slim(answer)
+    schema = tool_schema(answer)
 
     assert schema["type"] == "object"
     for node in nodes(schema):
@@ -56,11 +56,11 @@ def test_an_output_schema_has_no_titles_no_nulls_and_no_references(answer: type[
 
 @pytest.mark.parametrize("model", [*INPUTS, *OUTPUTS], ids=lambda model: model.__name__)
 def test_a_schema_is_valid_json_schema(model: type[AudienceList]) -> None:
-    jsonschema.Draft202012Validator.check_schema(slim(model))
+    jsonschema.Draft202012Validator.check_schema(tool_schema(model))
 
 
 def test_the_input_schemas_have_the_parameters_of_the_contract() -> None:
-    listing = slim(ListQuestion)
+    listing = tool_schema(ListQuery)
 
     assert list(listing["properties"]) == [
         "sources", "search", "type", "status", "min_size", "max_size", "created_since", "updated_since",
@@ -73,17 +73,17 @@ def test_the_input_schemas_have_the_parameters_of_the_contract() -> None:
     assert listing["properties"]["limit"]["minimum"] == 0
     assert listing["properties"]["sort"]["enum"] == ["size", "smallest", "name", "newest", "updated"]
 
-    getting = slim(GetQuestion)
+    getting = tool_schema(GetQuery)
     assert list(getting["properties"]) == ["audience", "source", "refresh"]
     assert getting["required"] == ["audience"]
 
 
 def test_a_property_may_be_called_title_or_default() -> None:
-    class Odd(ListQuestion):
+    class Odd(ListQuery):
         title: str = ""
         default: str = ""
 
-    assert {"title", "default"} <= slim(Odd)["properties"].keys()
+    assert {"title", "default"} <= tool_schema(Odd)["properties"].keys()
 
 
 async def test_real_answers_are_as_the_tools_say() -> None:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import anyio
 import pytest
 
-from audience_mcp.logs import HIDDEN
+from audience_mcp.core.logs import HIDDEN
 from tests.support.process import Spoken, environment
 
 pytestmark = pytest.mark.anyio
@@ -45,8 +45,9 @@ MISCONFIGURED = {
 }
 PLUG_IN = '''
 import re
-from audience_mcp.errors import UnexpectedShape
-from audience_mcp.vendors.base import Page, Request, Row, Setting, Vendor
+from audience_mcp.core.audience import Row
+from audience_mcp.core.errors import UnexpectedShape
+from audience_mcp.vendors.base import Page, Request, Setting, Vendor
 
 class Acme(Vendor):
     """Fails where its account's address says, with its key in the error, the notes and the log."""
@@ -64,7 +65,7 @@ class Acme(Vendor):
             raise KeyError(values["api_key"])
         return {"Authorization": "Bearer " + values["api_key"]}
 
-    def first(self, values):
+    def list_request(self, values):
         if "start" in values["base_url"]:
             raise LookupError(values["api_key"])
         return Request("list", carry=values)
@@ -80,13 +81,13 @@ class Acme(Vendor):
             raise ArithmeticError(raw["key"])
         return Row(id, "A", 1)
 
-    def one(self, id, values):
+    def get_request(self, id, values):
         return Request("one/" + id, {"key": values["api_key"]}, carry=values)
 
-    def one_rows(self, body):
+    def parse_one(self, body):
         raise RuntimeError(str(body))
 
-    def outcome(self, status, body):
+    def effective_status(self, status, body):
         if isinstance(body, dict) and "fails" in body:
             raise AssertionError(str(body))
         return status

@@ -142,15 +142,15 @@ async def test_an_error_inside_the_server_is_told_without_its_words(
     from collections.abc import AsyncIterator
     from contextlib import asynccontextmanager
 
-    from audience_mcp import logs
-    from audience_mcp.config import configuration
-    from audience_mcp.server import build
+    from audience_mcp.config import load_configuration
+    from audience_mcp.core import logs
+    from audience_mcp.server.tools import build_server
 
     @asynccontextmanager
     async def broken() -> AsyncIterator[Any]:
         yield object()  # no catalog at all
 
-    server = build(configuration({}, []), broken, logs.Redactor([]))
+    server = build_server(load_configuration({}, []), broken, logs.Redactor([]))
     async with Client(server) as client:
         result = await client.call_tool("list_audiences", {})
         assert result.is_error

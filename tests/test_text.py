@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_mcp.text import MAX_ID, MAX_TEXT, WHOLE_MAX, clean, fold, identifier, visible, whole
+from audience_mcp.core.text import MAX_TEXT, clean, fold, strip_invisible
+from audience_mcp.core.values import MAX_ID, WHOLE_MAX, as_count, as_id
 from tests.support.examples import examples
 
 
@@ -111,18 +112,18 @@ def test_shown_text_is_one_printable_line_of_200_characters_at_most(text: str) -
 
     assert len(shown) <= 200
     assert shown.isprintable()
-    assert shown == visible(shown) == shown.strip()
+    assert shown == strip_invisible(shown) == shown.strip()
     assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for c in shown)
 
 
 @pytest.mark.parametrize("id", ["a", "VIP_2026-x", "a b", "..", "x" * 255, "é", "空", "a:b", 'a"b\\c', "%2e"])
 def test_one_printable_line_of_1_to_255_characters_is_an_id(id: str) -> None:
-    assert identifier(id) == id
+    assert as_id(id) == id
 
 
 @pytest.mark.parametrize(("id", "text"), [(31234, "31234"), (0, "0"), (2**63 - 1, "9223372036854775807")])
 def test_a_whole_number_is_an_id(id: int, text: str) -> None:
-    assert identifier(id) == text
+    assert as_id(id) == text
 
 
 @pytest.mark.parametrize(
@@ -134,11 +135,11 @@ def test_a_whole_number_is_an_id(id: int, text: str) -> None:
     ],
 )  # fmt: skip
 def test_anything_else_is_no_id(id: object) -> None:
-    assert identifier(id) is None
+    assert as_id(id) is None
 
 
 def test_a_number_of_5000_digits_is_no_id() -> None:
-    assert identifier(10**5000) is None
+    assert as_id(10**5000) is None
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_a_number_of_5000_digits_is_no_id() -> None:
     ],
 )
 def test_a_count_may_be_an_integer_an_integral_float_or_digits(value: object, count: int) -> None:
-    read = whole(value)
+    read = as_count(value)
 
     assert read == count
     assert type(read) is int
@@ -171,7 +172,7 @@ def test_a_count_may_be_an_integer_an_integral_float_or_digits(value: object, co
     ],
 )  # fmt: skip
 def test_anything_else_is_no_count(value: object) -> None:
-    assert whole(value) is None
+    assert as_count(value) is None
 
 
 @pytest.mark.parametrize(

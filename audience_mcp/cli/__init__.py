@@ -28,10 +28,10 @@ def refuse(text: str, code: int = FAILED) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the arguments say; the exit code."""
-    from audience_mcp.cli.app import application
+    from audience_mcp.cli.app import build_application
 
     try:
-        code = application()(args=list(arguments), prog_name="audience-mcp", standalone_mode=False)
+        code = build_application()(args=list(arguments), prog_name="audience-mcp", standalone_mode=False)
     except KeyboardInterrupt:
         return INTERRUPTED
     except Stop as e:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json as jsons
-import os
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from rich.text import Text
 
-from audience_mcp.answers import dumped
-from audience_mcp.catalog import Catalog, open_catalog
+from audience_mcp.catalog.catalog import Catalog
+from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, SourceReport, to_dict
+from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.cli import INCOMPLETE, OK, refuse
-from audience_mcp.cli.asking import configured, finish, log_to_stderr, nothing_configured, progress
-from audience_mcp.cli.output import NARROW, Column, Output, count, unbroken, write_json
-from audience_mcp.errors import ToolError
-from audience_mcp.gathering import Progress
-from audience_mcp.models import Audience, AudienceList, AudienceMatch, SourceReport
-from audience_mcp.questions import GetQuestion, ListQuestion
+from audience_mcp.cli.asking import explain_unconfigured, run_to_exit, show_progress, start
+from audience_mcp.cli.output import NARROW, Column, Output, count_noun, ignore_broken_pipe, write_json
+from audience_mcp.core.errors import ToolError
+from audience_mcp.core.progress import Progress
 
 AnswerT = TypeVar("AnswerT", AudienceList, AudienceMatch)
 
@@ -27,7 +25,7 @@ WIDE = 110
 """Columns of a terminal from which on remarks have a column of their own."""
 
 
-def list_audiences(question: ListQuestion, *, sandbox: bool, json: bool) -> int:
+def list_audiences(question: ListQuery, *, sandbox: bool, json: bool) -> int:
     """Ask, and print rows, totals and what the reader must know."""
     return _answered(
         lambda catalog, tell: catalog.list_audiences(question, tell),
@@ -37,7 +35,7 @@ def list_audiences(question: ListQuestion, *, sandbox: bool, json: bool) -> int:
     )
 
 
-def get_audience(question: GetQuestion, *, sandbox: bool, json: bool) -> int:
+def get_audience(question: GetQuery, *, sandbox: bool, json: bool) -> int:
     """Ask, and print the audience in full."""
     return _answered(
         lambda catalog, tell: catalog.get_audience(question, tell), _show_match, sandbox=sandbox, json=json
@@ -52,28 +50,27 @@ def _answered(
     json: bool,
 ) -> int:
     async def main() -> int:
-        async with configured(os.environ, sandbox=sandbox) as configuration:
-            redactor = log_to_stderr(configuration)
-            if not configuration.sources:
-                return refuse(nothing_configured(configuration))
-            async with open_catalog(configuration) as catalog:
-                with progress("reading") as tell:
-                    try:
-                        answer = await ask(catalog, tell)
-                    except ToolError as e:
-                        return refuse(for_people(redactor.text(str(e))))
-        safe = redactor.json(dumped(answer))
-        with unbroken():
+        startup, redactor = start(sandbox=sandbox)
+        if not startup.configuration.sources:
+            return refuse(explain_unconfigured(startup.configuration))
+        async with startup.open_catalog() as catalog:
+            with show_progress("reading") as tell:
+                try:
+                    answer = await ask(catalog, tell)
+                except ToolError as e:
+                    return refuse(for_people(redactor.text(str(e))))
+        safe = redactor.json(to_dict(answer))
+        with ignore_broken_pipe():
             if json:
                 write_json(safe)
             else:
                 show(type(answer).model_validate(safe), Output())
         return OK if answer.complete else INCOMPLETE
 
-    return finish(main)
+    return run_to_exit(main)
 
 
-def _show_list(answer: AudienceList, question: ListQuestion, out: Output) -> None:
+def _show_list(answer: AudienceList, question: ListQuery, out: Output) -> None:
     if question.detail == "full":
         _cards(answer.audiences, out)
     elif answer.audiences:
@@ -97,7 +94,7 @@ def _show_match(answer: AudienceMatch, out: Output) -> None:
 def _totals(answer: AudienceList) -> str:
     if not answer.matched:
         return "No audience matches." if answer.complete else "No audience matches among those read."
-    audiences = count(answer.matched, "audience")
+    audiences = count_noun(answer.matched, "audience")
     if answer.unknown_sizes == answer.matched:
         return f"{audiences}, {'all ' if answer.matched > 1 else ''}of unknown size."
     said = f"{audiences}, {answer.sum_of_sizes:,} in all"

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from audience_mcp import __version__
+from audience_mcp.catalog.query import GetQuery, ListQuery, QueryT, parse_arguments
 from audience_mcp.cli import MISUSED, Stop
-from audience_mcp.errors import ToolError
-from audience_mcp.hosts import HOSTS
-from audience_mcp.questions import GetQuestion, ListQuestion, QuestionT, asked
-from audience_mcp.schemas import slim
+from audience_mcp.core.errors import ToolError
+from audience_mcp.hosts.known import HOSTS
+from audience_mcp.server.schemas import tool_schema
 
 ABOUT = """\
 How big are my audiences? One answer for CommBox, Batch, Smallest.ai and Whop.
@@ -92,9 +92,9 @@ File = Annotated[
 ]
 
 
-def _option(kind: type[ListQuestion] | type[GetQuestion], name: str, metavar: str | None = None) -> Any:
+def _option(kind: type[ListQuery] | type[GetQuery], name: str, metavar: str | None = None) -> Any:
     """The option for a tool's parameter, in the words of the tool."""
-    parameter = slim(kind)["properties"][name]
+    parameter = tool_schema(kind)["properties"][name]
     words = parameter.get("enum")
     said = [parameter["description"]]
     if words:
@@ -136,35 +136,35 @@ def _serve(
     if not http:
         if host is not None or port is not None:
             raise Stop("--host and --port are for --http.", MISUSED)
-        from audience_mcp.stdio import serve as serve_stdio
+        from audience_mcp.server.stdio import serve as serve_stdio
 
         return serve_stdio(sandbox=sandbox)
     if port is not None and not re.fullmatch(r"\d{1,5}", port, re.ASCII):
         raise Stop("--port must be a whole number from 0 (any free port) to 65535.", MISUSED)
-    from audience_mcp.hosting import serve as serve_http
+    from audience_mcp.server.http import serve as serve_http
 
     return serve_http(sandbox=sandbox, host=host or "127.0.0.1", port=int(port or 8000))
 
 
 def _list(
     context: typer.Context,
-    sources: Annotated[list[str] | None, _option(ListQuestion, "sources", "NAMES")] = None,
-    search: Annotated[str | None, _option(ListQuestion, "search", "WORDS")] = None,
-    type: Annotated[str | None, _option(ListQuestion, "type")] = None,
-    status: Annotated[str | None, _option(ListQuestion, "status")] = None,
-    min_size: Annotated[str | None, _option(ListQuestion, "min_size", "N")] = None,
-    max_size: Annotated[str | None, _option(ListQuestion, "max_size", "N")] = None,
-    created_since: Annotated[str | None, _option(ListQuestion, "created_since", "DATE")] = None,
-    updated_since: Annotated[str | None, _option(ListQuestion, "updated_since", "DATE")] = None,
-    sort: Annotated[str | None, _option(ListQuestion, "sort")] = None,
-    limit: Annotated[str | None, _option(ListQuestion, "limit", "N")] = None,
-    offset: Annotated[str | None, _option(ListQuestion, "offset", "N")] = None,
-    detail: Annotated[str | None, _option(ListQuestion, "detail")] = None,
-    refresh: Annotated[bool, _option(ListQuestion, "refresh")] = False,
+    sources: Annotated[list[str] | None, _option(ListQuery, "sources", "NAMES")] = None,
+    search: Annotated[str | None, _option(ListQuery, "search", "WORDS")] = None,
+    type: Annotated[str | None, _option(ListQuery, "type")] = None,
+    status: Annotated[str | None, _option(ListQuery, "status")] = None,
+    min_size: Annotated[str | None, _option(ListQuery, "min_size", "N")] = None,
+    max_size: Annotated[str | None, _option(ListQuery, "max_size", "N")] = None,
+    created_since: Annotated[str | None, _option(ListQuery, "created_since", "DATE")] = None,
+    updated_since: Annotated[str | None, _option(ListQuery, "updated_since", "DATE")] = None,
+    sort: Annotated[str | None, _option(ListQuery, "sort")] = None,
+    limit: Annotated[str | None, _option(ListQuery, "limit", "N")] = None,
+    offset: Annotated[str | None, _option(ListQuery, "offset", "N")] = None,
+    detail: Annotated[str | None, _option(ListQuery, "detail")] = None,
+    refresh: Annotated[bool, _option(ListQuery, "refresh")] = False,
     json: Json = False,
     sandbox: Sandbox = False,
 ) -> int:
-    question = _question(ListQuestion, context)
+    question = _question(ListQuery, context)
     from audience_mcp.cli.answering import list_audiences
 
     return list_audiences(question, sandbox=sandbox, json=json)
@@ -173,12 +173,12 @@ def _list(
 def _get(
     context: typer.Context,
     audience: Annotated[str, typer.Argument(help="A ref, an id or a name.", show_default=False)],
-    source: Annotated[str | None, _option(GetQuestion, "source", "NAME")] = None,
-    refresh: Annotated[bool, _option(GetQuestion, "refresh")] = False,
+    source: Annotated[str | None, _option(GetQuery, "source", "NAME")] = None,
+    refresh: Annotated[bool, _option(GetQuery, "refresh")] = False,
     json: Json = False,
     sandbox: Sandbox = False,
 ) -> int:
-    question = _question(GetQuestion, context)
+    question = _question(GetQuery, context)
     from audience_mcp.cli.answering import get_audience
 
     return get_audience(question, sandbox=sandbox, json=json)
@@ -197,7 +197,7 @@ def _install(
         list[str] | None,
         typer.Option("--vendor", help="Only this vendor's variables; may be repeated.", metavar="NAME"),
     ] = None,
-    show: Annotated[bool, typer.Option("--print", help="Show the entry and change nothing.")] = False,
+    run_demo: Annotated[bool, typer.Option("--print", help="Show the entry and change nothing.")] = False,
     sandbox: Sandbox = False,
     name: Name = "audience-mcp",
     file: File = None,
@@ -205,7 +205,7 @@ def _install(
     from audience_mcp.cli.installing import Wanted, install
 
     return install(
-        Wanted(host, name, file, os.environ), keys=keys, only=vendor or [], show=show, sandbox=sandbox
+        Wanted(host, name, file, os.environ), keys=keys, only=vendor or [], show=run_demo, sandbox=sandbox
     )
 
 
@@ -216,23 +216,23 @@ def _uninstall(host: Host, name: Name = "audience-mcp", file: File = None) -> in
 
 
 def _demo() -> int:
-    from audience_mcp.demo import show
+    from audience_mcp.cli.demo import run_demo
 
-    return show()
+    return run_demo()
 
 
-def _question(kind: type[QuestionT], context: typer.Context) -> QuestionT:
+def _question(kind: type[QueryT], context: typer.Context) -> QueryT:
     """The options as a question; what is wrong is said of the option, not of the tool's parameter."""
     given = {k: v for k, v in context.params.items() if k in kind.model_fields and v not in (None, False, [])}
     if "sources" in given:
         given["sources"] = ",".join(given["sources"])
     try:
-        return asked(kind, given)
+        return parse_arguments(kind, given)
     except ToolError as e:
         raise Stop(_of_options(str(e), kind), MISUSED) from None
 
 
-def _of_options(text: str, kind: type[QuestionT]) -> str:
+def _of_options(text: str, kind: type[QueryT]) -> str:
     def option(found: re.Match[str]) -> str:
         name = found[1] or found[2]
         flag = name.upper() if name == "audience" else f"--{name.replace('_', '-')}"
@@ -241,7 +241,7 @@ def _of_options(text: str, kind: type[QuestionT]) -> str:
     return re.sub(r"'([a-z_]+)'|\b([a-z]+_[a-z]+)\b", option, text)
 
 
-def application() -> typer.Typer:
+def build_application() -> typer.Typer:
     """The whole command line; its help is plain text, the same on a terminal and in a file."""
     app = typer.Typer(
         add_completion=False,

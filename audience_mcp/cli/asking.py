@@ -6,63 +6,38 @@ import asyncio
 import contextlib
 import os
 import sys
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 
-from audience_mcp import logs
 from audience_mcp.cli import FAILED, INTERRUPTED, MISUSED, Stop
-from audience_mcp.config import (
-    Configuration,
-    Environment,
-    configuration,
-    of_sandbox,
-    required_variables,
-)
-from audience_mcp.errors import ConfigurationError
-from audience_mcp.gathering import Progress
-from audience_mcp.logs import Redactor
-from audience_mcp.vendors import BUILT_IN, vendors
+from audience_mcp.config import Configuration, required_variables
+from audience_mcp.core.errors import ConfigurationError
+from audience_mcp.core.logs import Redactor
+from audience_mcp.core.process import exit_within
+from audience_mcp.core.progress import Progress
+from audience_mcp.server.startup import Startup
 
 END_WITHIN_S = 1.0
 """After the answer, a thread that is stuck (a name look-up can be) holds the exit no longer."""
 
 
-@contextlib.asynccontextmanager
-async def configured(environment: Environment, *, sandbox: bool) -> AsyncIterator[Configuration]:
-    """What is configured; with `sandbox`, the embedded vendors, which are served meanwhile. Raises Stop."""
-    if not sandbox:
-        yield _read(lambda: configuration(environment, vendors().values()))
-        return
-    from audience_mcp.sandbox import Sandbox
-    from audience_mcp.sandbox.app import serve
-
-    made_up, kinds = Sandbox(), [kind() for kind in BUILT_IN]
-    async with serve(made_up) as origin:
-        yield _read(lambda: of_sandbox(environment, made_up.environment(origin), kinds))
-
-
-def _read(read: Callable[[], Configuration]) -> Configuration:
+def start(*, sandbox: bool) -> tuple[Startup, Redactor]:
+    """What the environment configures, with the log set up; what hides its keys. Raises Stop."""
     try:
-        found = read()
+        startup = Startup(os.environ, sandbox=sandbox)
     except ConfigurationError as e:
         raise Stop(str(e), MISUSED) from None
-    for warning in found.warnings:
-        print(f"audience-mcp: {warning}", file=sys.stderr)
-    return found
+    return startup, startup.start_log(warn=_warn)
 
 
-def log_to_stderr(configuration: Configuration) -> Redactor:
-    """Log as the server does; what hides this configuration's keys."""
-    redactor = Redactor(configuration.secrets)
-    logs.set_up(configuration.settings.log_level, redactor)
-    return redactor
+def _warn(text: str) -> None:
+    print(f"audience-mcp: {text}", file=sys.stderr)
 
 
-def nothing_configured(configuration: Configuration) -> str:
+def explain_unconfigured(load_configuration: Configuration) -> str:
     """What to set, vendor by vendor."""
-    needs = [f"  {v.title}: {' and '.join(required_variables(v))}" for v in configuration.vendors]
+    needs = [f"  {v.title}: {' and '.join(required_variables(v))}" for v in load_configuration.vendors]
     return "\n".join(
         [
             "no vendor is configured. Set the variables of at least one:",
@@ -72,38 +47,32 @@ def nothing_configured(configuration: Configuration) -> str:
     )
 
 
-def finish(main: Callable[[], Awaitable[int]]) -> int:
+def run_to_exit(main: Callable[[], Awaitable[int]]) -> int:
     """Run `main` to its exit code, and end soon after it whatever still hangs."""
-    code, watchdog = INTERRUPTED, None
+    code, timer = INTERRUPTED, None
 
-    async def watched() -> None:
-        nonlocal code, watchdog
+    async def run_bounded() -> None:
+        nonlocal code, timer
         try:
             code = await main()
         except Exception:
             code = FAILED
             raise
         finally:
-            watchdog = threading.Timer(END_WITHIN_S, _leave, (lambda: code,))
-            watchdog.daemon = True
-            watchdog.start()
+            timer = exit_within(END_WITHIN_S, lambda: code)
 
     try:
-        anyio.run(watched)
+        anyio.run(run_bounded)
     except asyncio.CancelledError:  # Ctrl-C, as Python 3.10 tells it; later ones raise KeyboardInterrupt
         return INTERRUPTED
     finally:
-        if watchdog:
-            watchdog.cancel()
+        if timer:
+            timer.cancel()
     return code
 
 
-def _leave(code: Callable[[], int]) -> None:
-    os._exit(code())
-
-
 @contextlib.contextmanager
-def progress(what: str) -> Iterator[Progress | None]:
+def show_progress(what: str) -> Iterator[Progress | None]:
     """Shows pages as they come, on stderr where that is a terminal; gives None where it is not."""
     from rich.console import Console
     from rich.progress import BarColumn, SpinnerColumn, TextColumn

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from rich.text import Text
 
-from audience_mcp.answers import dumped
-from audience_mcp.check import Checked, all_ok, check
+from audience_mcp.catalog.check import Checked, all_ok, check
+from audience_mcp.catalog.models import to_dict
 from audience_mcp.cli import FAILED, OK, refuse
-from audience_mcp.cli.asking import configured, finish, log_to_stderr, nothing_configured, progress
-from audience_mcp.cli.output import Column, Output, count, unbroken, write_json
+from audience_mcp.cli.asking import explain_unconfigured, run_to_exit, show_progress, start
+from audience_mcp.cli.output import Column, Output, count_noun, ignore_broken_pipe, write_json
 from audience_mcp.config import Configuration, required_variables
 
 
@@ -19,26 +18,26 @@ def check_sources(*, sandbox: bool, json: bool) -> int:
     """Ask each source for a page and print how it went."""
 
     async def main() -> int:
-        async with configured(os.environ, sandbox=sandbox) as configuration:
-            redactor = log_to_stderr(configuration)
+        startup, redactor = start(sandbox=sandbox)
+        async with startup.reachable() as configuration:
             checked = await _asked(configuration)
-        safe = redactor.json([dumped(one) for one in checked])
-        with unbroken():
+        safe = redactor.json([to_dict(one) for one in checked])
+        with ignore_broken_pipe():
             if json:
                 write_json({"ok": all_ok(checked), "sources": safe})
             elif checked:
                 _show([Checked.model_validate(one) for one in safe], configuration, Output())
         if not checked:
-            return refuse(nothing_configured(configuration))
+            return refuse(explain_unconfigured(configuration))
         return OK if all_ok(checked) else FAILED
 
-    return finish(main)
+    return run_to_exit(main)
 
 
 async def _asked(configuration: Configuration) -> list[Checked]:
     waiting = [source.name for source in configuration.sources]
     everyone = len(waiting)
-    with progress(f"asking {', '.join(waiting)}") as tell:
+    with show_progress(f"asking {', '.join(waiting)}") as tell:
 
         async def told(checked: Checked) -> None:
             waiting.remove(checked.source)
@@ -64,7 +63,7 @@ def _show(checked: Sequence[Checked], configuration: Configuration, out: Output)
     if fine == len(checked):
         out.line("Every source can be read." if fine > 1 else "The source can be read.", "bold")
     else:
-        out.line(f"{fine:,} of {count(len(checked), 'source')} can be read.", "bold red")
+        out.line(f"{fine:,} of {count_noun(len(checked), 'source')} can be read.", "bold red")
     there = {one.vendor for one in checked}
     unset = [v for v in configuration.vendors if v.name not in there]
     if unset:
@@ -78,4 +77,4 @@ def _found(one: Checked) -> str:
         return one.error.message.removeprefix(f"{one.source}: ")
     if one.audiences is None:
         return ""
-    return f"{'at least ' if one.at_least else ''}{count(one.audiences, 'audience')}"
+    return f"{'at least ' if one.at_least else ''}{count_noun(one.audiences, 'audience')}"

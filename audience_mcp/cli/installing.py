@@ -11,13 +11,13 @@ from typing import Any
 
 import typer
 
-from audience_mcp import hostfiles, hosts
 from audience_mcp.cli import MISUSED, OK, Stop
-from audience_mcp.config import Configuration, configuration, is_set
-from audience_mcp.errors import ConfigurationError
-from audience_mcp.hosts import HOSTS, Host, HostError, Variable
-from audience_mcp.vendors import vendors
+from audience_mcp.config import Configuration, is_set, load_configuration
+from audience_mcp.core.errors import ConfigurationError
+from audience_mcp.hosts import entries, files, known
+from audience_mcp.hosts.known import HOSTS, Host, HostError, Variable
 from audience_mcp.vendors.base import Vendor
+from audience_mcp.vendors.registry import load_vendors
 
 KEYS = ("ask", "store", "leave")
 SETTINGS = (
@@ -49,7 +49,7 @@ class Wanted:
         """The host's file. Raises HostError."""
         if self.file is not None:
             return Path(self.file).expanduser().absolute()
-        return hosts.location(self.host, sys.platform, Path.home(), self.environment)
+        return known.config_path(self.host, sys.platform, Path.home(), self.environment)
 
 
 def install(wanted: Wanted, *, keys: str | None, only: Sequence[str], show: bool, sandbox: bool) -> int:
@@ -62,14 +62,16 @@ def install(wanted: Wanted, *, keys: str | None, only: Sequence[str], show: bool
     try:
         path = wanted.path()
         stored = _store(host, path, variables, keys, may_ask=not show)
-        starts = hosts.command(sys.executable, sys.platform) + (["--sandbox"] if sandbox else [])
-        filled, questions = hosts.asked_for(host, name, _left(host, variables) if not stored else variables)
+        starts = known.start_command(sys.executable, sys.platform) + (["--sandbox"] if sandbox else [])
+        filled, questions = entries.ask_for_keys(
+            host, name, _left(host, variables) if not stored else variables
+        )
         if show:
             _print(host, name, starts, filled, questions, path)
             return OK
-        before = hostfiles.read(path)
-        text = hosts.with_entry(
-            hostfiles.decoded(before), host, name, hosts.entry(host, starts, filled), questions
+        before = files.read(path)
+        text = entries.add_entry(
+            files.decode(before), host, name, entries.make_entry(host, starts, filled), questions
         )
         secret = stored and any(v.secret for v in variables)
         _write(host, name, path, before, text, secret=secret)
@@ -84,13 +86,13 @@ def uninstall(wanted: Wanted) -> int:
     host, name = wanted.host, _good_name(wanted.name)
     try:
         path = wanted.path()
-        before = hostfiles.read(path)
-        old = hostfiles.decoded(before)
-        text = hosts.without_entry(old, host, name)
+        before = files.read(path)
+        old = files.decode(before)
+        text = entries.remove_entry(old, host, name)
         if before is None or text == old:
             _say(f"{host.title}: there is no {name} in {path}; nothing was changed.")
             return OK
-        backup = hostfiles.replace(path, before, text, secret=False)
+        backup = files.replace(path, before, text, secret=False)
     except HostError as e:
         raise Stop(_about(wanted, e)) from None
     _say(f"{host.title}: {name} was taken out of {path}.")
@@ -103,7 +105,7 @@ def _write(host: Host, name: str, path: Path, before: bytes | None, text: str, *
     if before is not None and before == text.encode("utf-8"):
         _say(f"{host.title}: {name} is in {path} already; nothing was changed.")
         return
-    backup = hostfiles.replace(path, before, text, secret=secret)
+    backup = files.replace(path, before, text, secret=secret)
     _say(f"{host.title}: {name} is in {path} now.")
     if backup:
         _say(f"The file as it was: {backup}")
@@ -118,7 +120,7 @@ def _about(wanted: Wanted, e: HostError) -> str:
 
 def _configuration(environment: Mapping[str, str]) -> Configuration:
     try:
-        return configuration(environment, vendors().values())
+        return load_configuration(environment, load_vendors().values())
     except ConfigurationError as e:
         raise Stop(str(e), MISUSED) from None
 
@@ -199,7 +201,7 @@ def _print(
         else v
         for v in variables
     ]
-    whole: dict[str, Any] = {host.section: {name: hosts.entry(host, starts, shown)}}
+    whole: dict[str, Any] = {host.section: {name: entries.make_entry(host, starts, shown)}}
     if questions:
         whole["inputs"] = list(questions)
     print(json.dumps(whole, ensure_ascii=False, indent=2))
@@ -232,7 +234,7 @@ def _say_next(
 
 
 def _warn_of_cache() -> None:
-    if hosts.fleeting(sys.executable):
+    if known.is_fleeting(sys.executable):
         _say(
             "This Python is in a cache that may be emptied. Install it for good first, for example with "
             "`uv tool install audience-mcp` or `pipx install audience-mcp`, and run install again."

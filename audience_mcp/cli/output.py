@@ -102,7 +102,7 @@ def write_json(value: Any) -> None:
 
 
 @contextlib.contextmanager
-def unbroken() -> Iterator[None]:
+def ignore_broken_pipe() -> Iterator[None]:
     """Write; a reader that stops reading (`| head -1`) ends the writing without a word."""
     try:
         yield
@@ -112,6 +112,6 @@ def unbroken() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
+def count_noun(number: int, one: str, many: str | None = None) -> str:
     """`1 audience`, `2,000 audiences`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

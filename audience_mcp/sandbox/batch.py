@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from audience_mcp.sandbox.exchange import (
+from audience_mcp.sandbox.exchange import (  # fmt: skip
     Answer,
     Asked,
     RefusedError,
@@ -16,7 +16,7 @@ from audience_mcp.sandbox.exchange import (
     found,
     page_size,
     parameters,
-)  # fmt: skip
+)
 
 KEY = "sandbox-batch-rest-key"
 PROJECT = "project_00sandbox00sandbox00sandbox0"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from audience_mcp.sandbox.exchange import (
+from audience_mcp.sandbox.exchange import (  # fmt: skip
     Answer,
     Asked,
     RefusedError,
@@ -15,7 +15,7 @@ from audience_mcp.sandbox.exchange import (
     check_get,
     page_size,
     parameters,
-)  # fmt: skip
+)
 
 KEY = "sandbox-whop-key"
 ACCOUNT = "biz_5andb0xAcc0unt"

@@ -6,34 +6,33 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from audience_mcp.answers import dumped
-from audience_mcp.catalog import Catalog, open_catalog
-from audience_mcp.config import configuration
-from audience_mcp.models import Audience, AudienceList
-from audience_mcp.questions import ListQuestion
-from audience_mcp.rows import compact
+from audience_mcp.catalog.catalog import Catalog, open_catalog
+from audience_mcp.catalog.models import Audience, AudienceList, to_dict
+from audience_mcp.catalog.query import ListQuery
+from audience_mcp.config import load_configuration
+from audience_mcp.core.text import to_json
 from audience_mcp.sandbox import Asked
 from audience_mcp.testing.case import Case, Facts, Raw, Served
 
 
 @asynccontextmanager
-async def asking(case: Case, served: Served, **variables: str) -> AsyncIterator[Catalog]:
+async def open_case(case: Case, served: Served, **variables: str) -> AsyncIterator[Catalog]:
     """A catalog of the served vendor, with an answer large enough for every row."""
     environment = {**served.environment, "AUDIENCE_MCP_MAX_CHARS": "1000000", **variables}
-    async with open_catalog(configuration(environment, [case.vendor])) as catalog:
+    async with open_catalog(load_configuration(environment, [case.vendor])) as catalog:
         yield catalog
 
 
-async def listed(case: Case, rows: Sequence[object]) -> AudienceList:
+async def list_rows(case: Case, rows: Sequence[object]) -> AudienceList:
     """Everything there is of these rows, in full."""
-    async with case.serve(rows) as served, asking(case, served) as catalog:
-        answer = await catalog.list_audiences(ListQuestion(detail="full", limit=10_000))
-    json.loads(compact(dumped(answer)).encode())  # what is not JSON, or not UTF-8, never reaches a client
+    async with case.serve(rows) as served, open_case(case, served) as catalog:
+        answer = await catalog.list_audiences(ListQuery(detail="full", limit=10_000))
+    json.loads(to_json(to_dict(answer)).encode())  # what is not JSON, or not UTF-8, never reaches a client
     assert answer.returned == answer.matched
     return answer
 
 
-def asked_for(asked: Asked, name: str) -> str | None:
+def parameter_of(asked: Asked, name: str) -> str | None:
     """The value of a parameter, wherever in the query or in a JSON body it stands."""
     if name in asked.query:
         return ",".join(asked.query[name])
@@ -47,22 +46,22 @@ def asked_for(asked: Asked, name: str) -> str | None:
     return None
 
 
-def said_by(asked: Asked) -> str:
+def describe_request(asked: Asked) -> str:
     """Everything by which one request differs from another."""
     return json.dumps([asked.method, asked.path, asked.query, asked.body.decode()], default=list)
 
 
-def facts(audience: Audience) -> Facts:
+def facts_of(audience: Audience) -> Facts:
     """What a reader is shown of an audience."""
     return Facts(audience.name, audience.size, str(audience.type), str(audience.status))
 
 
-def with_letters_only(name: str) -> str:
+def letters_of(name: str) -> str:
     """A name without what may be cleaned away from it."""
     return "".join(c for c in name if c.isalnum())
 
 
-def kinds(case: Case) -> list[Raw]:
+def distinct_rows(case: Case) -> list[Raw]:
     """One row of each kind that a reader can tell apart, of those whose name no other row has."""
     names = [case.facts(row).name.casefold() for row in case.rows]
     found: dict[object, Raw] = {}
@@ -74,6 +73,6 @@ def kinds(case: Case) -> list[Raw]:
     return list(found.values())
 
 
-def told(answer: AudienceList, what: str) -> bool:
+def has_note(answer: AudienceList, what: str) -> bool:
     """Whether a note says so."""
     return any(what in note for note in answer.notes or [])

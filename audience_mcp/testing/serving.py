@@ -23,7 +23,7 @@ class _Recorded(Sandbox):
 
 
 @asynccontextmanager
-async def serving(answer: Callable[[Asked], Answer]) -> AsyncIterator[tuple[str, Sequence[Asked]]]:
+async def serve_api(answer: Callable[[Asked], Answer]) -> AsyncIterator[tuple[str, Sequence[Asked]]]:
     """Serve an API on a free port of 127.0.0.1: its origin, and every request it gets, as they come.
 
     Bodies go out as JSON with everything in them that Python can write, also what no JSON should hold

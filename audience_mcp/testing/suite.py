@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from audience_mcp.errors import ToolError
-from audience_mcp.questions import GetQuestion, ListQuestion
-from audience_mcp.rows import compact
+from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.core.errors import ToolError
+from audience_mcp.core.text import to_json
 from audience_mcp.testing.asking import (
-    asked_for,
-    asking,
-    facts,
-    kinds,
-    listed,
-    said_by,
-    told,
-    with_letters_only,
+    describe_request,
+    distinct_rows,
+    facts_of,
+    has_note,
+    letters_of,
+    list_rows,
+    open_case,
+    parameter_of,
 )
 from audience_mcp.testing.case import Case
 from audience_mcp.testing.values import A_SIZE, NO_DATE, NO_ID, NO_NAME, NO_OBJECT, NO_SIZE, ODD
@@ -40,19 +40,19 @@ class VendorContract:
         return "asyncio"
 
     async def test_every_page_is_asked_for_once_with_the_largest_page_size(self, case: Case) -> None:
-        async with case.serve(case.rows) as served, asking(case, served) as catalog:
-            answer = await catalog.list_audiences(ListQuestion(limit=0))
+        async with case.serve(case.rows) as served, open_case(case, served) as catalog:
+            answer = await catalog.list_audiences(ListQuery(limit=0))
         assert answer.complete
         assert len(served.asked) == case.pages(len(case.rows))
         if case.largest_page:
             name, value = case.largest_page
-            assert {asked_for(asked, name) for asked in served.asked} - {None} == {value}
-        assert len({said_by(asked) for asked in served.asked}) == len(served.asked)
+            assert {parameter_of(asked, name) for asked in served.asked} - {None} == {value}
+        assert len({describe_request(asked) for asked in served.asked}) == len(served.asked)
 
     async def test_requests_hold_no_empty_parameter_and_no_body(self, case: Case) -> None:
-        async with case.serve(case.rows) as served, asking(case, served) as catalog:
-            await catalog.list_audiences(ListQuestion(limit=0))
-            await catalog.get_audience(GetQuestion(audience=f"{case.vendor.name}:{case.sample[case.id]}"))
+        async with case.serve(case.rows) as served, open_case(case, served) as catalog:
+            await catalog.list_audiences(ListQuery(limit=0))
+            await catalog.get_audience(GetQuery(audience=f"{case.vendor.name}:{case.sample[case.id]}"))
         for asked in served.asked:
             assert all(value and value != "None" for values in asked.query.values() for value in values)
             if asked.method == "GET":
@@ -60,7 +60,7 @@ class VendorContract:
                 assert asked.headers.keys().isdisjoint({"content-type", "content-length"})
 
     async def test_totals_are_exact(self, case: Case) -> None:
-        answer = await listed(case, case.rows)
+        answer = await list_rows(case, case.rows)
         sizes = [case.facts(row).size for row in case.rows]
         assert answer.complete
         assert answer.matched == len(case.rows)
@@ -77,21 +77,21 @@ class VendorContract:
         assert report.as_of
 
     async def test_every_row_is_shown_once_as_the_contract_says(self, case: Case) -> None:
-        answer = await listed(case, case.rows)
+        answer = await list_rows(case, case.rows)
         expected = {row[case.id]: case.facts(row) for row in case.rows}
         assert len(expected) == len(case.rows)
         assert [a.ref for a in answer.audiences] == [f"{case.vendor.name}:{a.id}" for a in answer.audiences]
         assert sorted(a.id or "" for a in answer.audiences) == sorted(str(id) for id in expected)
         for audience in answer.audiences:
-            fact, seen = expected[audience.id], facts(audience)
-            assert with_letters_only(seen.name) == with_letters_only(fact.name)
+            fact, seen = expected[audience.id], facts_of(audience)
+            assert letters_of(seen.name) == letters_of(fact.name)
             if fact.name.isprintable() and "\ufe0f" not in fact.name:  # a selector that is not seen
                 assert seen.name == fact.name
             assert (seen.size, seen.type, seen.status) == (fact.size, fact.type, fact.status)
             assert audience.size is not None or audience.size_note
 
     async def test_dates_are_shown_in_utc(self, case: Case) -> None:
-        answer = await listed(case, case.rows)
+        answer = await list_rows(case, case.rows)
         assert all(a.created_at and a.created_at.endswith("Z") for a in answer.audiences)
         if len(case.dates) > 1:
             assert all(
@@ -99,33 +99,33 @@ class VendorContract:
             )
 
     async def test_one_audience_is_the_row_of_the_list_by_ref_by_id_and_by_name(self, case: Case) -> None:
-        rows = {a.id: a for a in (await listed(case, case.rows)).audiences}
-        chosen = kinds(case)
+        rows = {a.id: a for a in (await list_rows(case, case.rows)).audiences}
+        chosen = distinct_rows(case)
         assert chosen
         async with case.serve(case.rows) as served:
             for raw in chosen:
                 row = rows[str(raw[case.id])]
                 for way, text in {"ref": row.ref, "id": str(row.id), "name": row.name}.items():
-                    async with asking(case, served) as catalog:  # nothing read before
-                        match = await catalog.get_audience(GetQuestion(audience=text))
+                    async with open_case(case, served) as catalog:  # nothing read before
+                        match = await catalog.get_audience(GetQuery(audience=text))
                     assert match.audiences == [row], way
                     assert match.complete
                     assert match.matched_by == way or row.name == row.id
 
     async def test_one_audience_is_the_same_after_the_list_was_read(self, case: Case) -> None:
-        rows = {a.id: a for a in (await listed(case, case.rows)).audiences}
-        async with case.serve(case.rows) as served, asking(case, served) as catalog:
-            await catalog.list_audiences(ListQuestion(limit=0))
-            for raw in kinds(case):
+        rows = {a.id: a for a in (await list_rows(case, case.rows)).audiences}
+        async with case.serve(case.rows) as served, open_case(case, served) as catalog:
+            await catalog.list_audiences(ListQuery(limit=0))
+            for raw in distinct_rows(case):
                 row = rows[str(raw[case.id])]
                 for text in (row.ref, str(row.id), row.name):
-                    match = await catalog.get_audience(GetQuestion(audience=text))
+                    match = await catalog.get_audience(GetQuery(audience=text))
                     assert match.audiences == [row]
 
     async def test_a_name_is_found_in_any_case_and_without_its_accents(self, case: Case) -> None:
         row = {**case.sample, case.name: "Été à Zürich", case.id: case.new_id(1)}
-        async with case.serve([*case.some(1), row]) as served, asking(case, served) as catalog:
-            match = await catalog.get_audience(GetQuestion(audience="ETE A ZURICH"))
+        async with case.serve([*case.some(1), row]) as served, open_case(case, served) as catalog:
+            match = await catalog.get_audience(GetQuery(audience="ETE A ZURICH"))
         assert [a.id for a in match.audiences] == [case.new_id(1)]
 
     @pytest.mark.parametrize("prefix", ["", "ref"])
@@ -133,9 +133,9 @@ class VendorContract:
         self, case: Case, prefix: str
     ) -> None:
         text = f"{case.vendor.name}:{case.unknown_id}" if prefix else case.unknown_id
-        async with case.serve(case.rows) as served, asking(case, served) as catalog:
+        async with case.serve(case.rows) as served, open_case(case, served) as catalog:
             with pytest.raises(ToolError) as caught:
-                await catalog.get_audience(GetQuestion(audience=text))
+                await catalog.get_audience(GetQuery(audience=text))
         said = str(caught.value)
         assert "No audience has" in said
         assert case.unknown_id in said
@@ -145,9 +145,9 @@ class VendorContract:
         self, case: Case
     ) -> None:
         rows = [*case.some(3), {**case.sample, case.name: "Holiday shoppers", case.id: case.new_id(9)}]
-        async with case.serve(rows) as served, asking(case, served) as catalog:
+        async with case.serve(rows) as served, open_case(case, served) as catalog:
             with pytest.raises(ToolError, match="Nearest names") as caught:
-                await catalog.get_audience(GetQuestion(audience="holliday shopers"))
+                await catalog.get_audience(GetQuery(audience="holliday shopers"))
         assert f'"Holiday shoppers" ({case.vendor.name}:{case.new_id(9)})' in str(caught.value)
 
     @pytest.mark.parametrize("id", ["..", "a/b", "x?y=1&z", "Größe: #1"])
@@ -158,8 +158,8 @@ class VendorContract:
         rows = [*case.some(3), {**case.sample, case.id: id, case.name: "Peculiar"}]
         async with case.serve(rows) as served:
             for text in (f"{case.vendor.name}:{id}", id, "Peculiar"):
-                async with asking(case, served) as catalog:
-                    match = await catalog.get_audience(GetQuestion(audience=text))
+                async with open_case(case, served) as catalog:
+                    match = await catalog.get_audience(GetQuery(audience=text))
                 assert [a.id for a in match.audiences] == [id]
         for asked in served.asked:
             assert id not in str(asked.query)
@@ -171,15 +171,15 @@ class VendorContract:
     ) -> None:
         number = pages * case.page_size + more
         rows = case.some(number)
-        async with case.serve(rows) as served, asking(case, served) as catalog:
-            answer = await catalog.list_audiences(ListQuestion(limit=0))
+        async with case.serve(rows) as served, open_case(case, served) as catalog:
+            answer = await catalog.list_audiences(ListQuery(limit=0))
         assert answer.complete
         assert answer.matched == number
         assert answer.sum_of_sizes == sum(range(1000, 1000 + number))
         assert len(served.asked) == case.pages(number)
 
     async def test_an_empty_account_is_complete_with_nothing_in_it(self, case: Case) -> None:
-        answer = await listed(case, [])
+        answer = await list_rows(case, [])
         assert (answer.matched, answer.sum_of_sizes, answer.unknown_sizes) == (0, 0, 0)
         assert answer.complete
         assert answer.notes is None
@@ -192,9 +192,9 @@ class VendorContract:
             source = f"{case.vendor.name}-wrong"
             async with (
                 case.serve(case.rows) as served,
-                asking(case, served, **{variable: WRONG}) as catalog,
+                open_case(case, served, **{variable: WRONG}) as catalog,
             ):
-                answer = await catalog.list_audiences(ListQuestion(limit=0))
+                answer = await catalog.list_audiences(ListQuery(limit=0))
             assert answer.matched == len(case.rows)  # of the good account
             assert not answer.complete
             (report,) = [r for r in answer.sources if r.source == source]
@@ -208,13 +208,13 @@ class VendorContract:
 
     async def test_a_refused_key_is_an_error_and_never_an_empty_list(self, case: Case) -> None:
         variable = next(s.variables[0] for s in case.vendor.settings if s.required and s.secret)
-        async with case.serve(case.rows) as served, asking(case, served, **{variable: WRONG}) as catalog:
+        async with case.serve(case.rows) as served, open_case(case, served, **{variable: WRONG}) as catalog:
             id = str(case.sample[case.id])
             ways: list[Callable[[], Awaitable[object]]] = [
-                partial(catalog.list_audiences, ListQuestion()),
-                partial(catalog.get_audience, GetQuestion(audience=id)),
-                partial(catalog.get_audience, GetQuestion(audience=f"{case.vendor.name}:{id}")),
-                partial(catalog.get_audience, GetQuestion(audience="VIP")),
+                partial(catalog.list_audiences, ListQuery()),
+                partial(catalog.get_audience, GetQuery(audience=id)),
+                partial(catalog.get_audience, GetQuery(audience=f"{case.vendor.name}:{id}")),
+                partial(catalog.get_audience, GetQuery(audience="VIP")),
             ]
             for ask in ways:
                 with pytest.raises(ToolError) as caught:
@@ -240,25 +240,25 @@ class VendorContract:
     async def leaves_out(self, case: Case, broken: object) -> None:
         """Whether the rows around `broken` are all there, and its loss is told."""
         good = case.some(6)
-        answer = await listed(case, [*good[:3], broken, *good[3:]])
+        answer = await list_rows(case, [*good[:3], broken, *good[3:]])
         assert sorted(a.id or "" for a in answer.audiences) == sorted(str(row[case.id]) for row in good)
         assert answer.sum_of_sizes == sum(range(1000, 1006))
         assert answer.complete
-        assert told(answer, f"{case.vendor.name}: rows left out for want of a usable id: 1")
+        assert has_note(answer, f"{case.vendor.name}: rows left out for want of a usable id: 1")
 
     async def test_a_page_of_broken_rows_alone_does_not_end_the_list(self, case: Case) -> None:
-        answer = await listed(case, [*[None] * case.page_size, *case.some(2)])
+        answer = await list_rows(case, [*[None] * case.page_size, *case.some(2)])
         assert answer.matched == 2
         assert answer.complete
-        assert told(answer, f"usable id: {case.page_size:,}")
+        assert has_note(answer, f"usable id: {case.page_size:,}")
 
     async def test_a_row_that_comes_twice_counts_once_and_that_is_told(self, case: Case) -> None:
         rows = case.some(case.page_size + 20)
-        async with case.serve([*rows, rows[0]]) as served, asking(case, served) as catalog:
-            answer = await catalog.list_audiences(ListQuestion(limit=0))
+        async with case.serve([*rows, rows[0]]) as served, open_case(case, served) as catalog:
+            answer = await catalog.list_audiences(ListQuery(limit=0))
         assert answer.matched == len(rows)
         assert answer.sum_of_sizes == sum(range(1000, 1000 + len(rows)))
-        assert told(answer, f"{case.vendor.name}: rows that came again, counted once: 1")
+        assert has_note(answer, f"{case.vendor.name}: rows that came again, counted once: 1")
 
     @pytest.mark.parametrize("kind", ["missing", *NO_SIZE])
     async def test_a_size_that_is_no_size_is_unknown_and_loses_nothing_else(
@@ -267,7 +267,7 @@ class VendorContract:
         row: dict[str, Any] = {**case.sample, case.id: case.new_id(50), case.size: NO_SIZE.get(kind)}
         if kind == "missing":
             del row[case.size]
-        answer = await listed(case, [*case.some(3), row])
+        answer = await list_rows(case, [*case.some(3), row])
         odd = next(a for a in answer.audiences if a.id == case.new_id(50))
         assert odd.size is None
         assert odd.size_note
@@ -276,7 +276,7 @@ class VendorContract:
 
     @pytest.mark.parametrize("kind", A_SIZE)
     async def test_a_size_is_taken_in_every_form_in_which_it_is_one(self, case: Case, kind: str) -> None:
-        answer = await listed(case, [{**case.sample, case.size: A_SIZE[kind]}])
+        answer = await list_rows(case, [{**case.sample, case.size: A_SIZE[kind]}])
         assert answer.audiences[0].size == int(str(A_SIZE[kind]).removesuffix(".0"))
         assert answer.audiences[0].size_note is None
 
@@ -287,7 +287,7 @@ class VendorContract:
         row: dict[str, Any] = {**case.sample, case.id: case.new_id(50), case.name: NO_NAME.get(kind)}
         if kind == "missing":
             del row[case.name]
-        answer = await listed(case, [*case.some(3), row])
+        answer = await list_rows(case, [*case.some(3), row])
         assert next(a.name for a in answer.audiences if a.id == case.new_id(50)) == case.new_id(50)
         assert answer.matched == 4
 
@@ -296,7 +296,7 @@ class VendorContract:
         self, case: Case, kind: str
     ) -> None:
         row = {**case.sample, case.id: case.new_id(50), **dict.fromkeys(case.dates, NO_DATE[kind])}
-        answer = await listed(case, [*case.some(3), row])
+        answer = await list_rows(case, [*case.some(3), row])
         odd = next(a for a in answer.audiences if a.id == case.new_id(50))
         assert (odd.created_at, odd.updated_at) == (None, None)
         assert odd.size == case.facts(case.sample).size
@@ -305,10 +305,10 @@ class VendorContract:
     async def test_an_odd_value_anywhere_in_a_row_loses_no_row(self, case: Case) -> None:
         places = [(key, value) for key in case.sample if key != case.id for value in ODD]
         rows = [{**case.sample, case.id: case.new_id(n), key: value} for n, (key, value) in enumerate(places)]
-        answer = await listed(case, rows)
+        answer = await list_rows(case, rows)
         assert answer.complete
         assert {a.id for a in answer.audiences} == {row[case.id] for row in rows}
         for audience in answer.audiences:
             assert audience.size is not None or audience.size_note
             assert len(audience.name) <= 255
-            assert len(compact(audience.details or {})) <= 1200
+            assert len(to_json(audience.details or {})) <= 1200

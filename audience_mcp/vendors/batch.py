@@ -10,24 +10,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from audience_mcp.errors import Kind
-from audience_mcp.text import whole
-from audience_mcp.vendors.base import (
-    Page,
-    Request,
-    Row,
-    Setting,
-    Status,
-    Values,
-    Vendor,
-    a_cursor,
-    a_flag,
-    an_array,
-    an_object,
-    goes_on,
+from audience_mcp.core.audience import Row, Status
+from audience_mcp.core.errors import Kind
+from audience_mcp.core.values import as_count
+from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
+from audience_mcp.vendors.parsing import (
+    array_at,
+    as_object,
+    cursor_at,
+    flag_at,
+    has_more,
     is_object,
-    picked,
-    text_of,
+    pick,
+    text_at,
 )
 
 STATES: Mapping[object, Status] = {"APPLIED": "ready", "REPLACED": "ready", "IN_PROGRESS": "processing"}
@@ -57,7 +52,7 @@ class Batch(Vendor):
     size_counts = "identifiers (custom user ids) in the audience, reachable or not"
     id_is_name = True
     id_shape = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
-    unreadable_advice: ClassVar[Mapping[Kind, str]] = {
+    error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}, and that {project} is a project that this key may read: "
         "Batch answers the same to both.",
     }
@@ -70,16 +65,16 @@ class Batch(Vendor):
         """`BATCH_MAX_RPS`."""
         return float(values["max_rps"])
 
-    def first(self, values: Values) -> Request:
+    def list_request(self, values: Values) -> Request:
         """100 is the largest page; `from` must not be sent at first."""
         return Request("audiences/list", {"limit": "100"})
 
     def page(self, body: object, request: Request) -> Page:
         """`count` comes with the first page only. Where `has_more` is missing, the cursor decides."""
-        body = an_object(body)
-        more, cursor = a_flag(body, "has_more"), a_cursor(body, "next_from")
+        body = as_object(body)
+        more, cursor = flag_at(body, "has_more"), cursor_at(body, "next_from")
         following = request.with_params(**{"from": cursor}) if cursor else None
-        return Page(an_array(body, "audiences"), goes_on(more, cursor), following, body.get("count"))
+        return Page(array_at(body, "audiences"), has_more(more, cursor), following, body.get("count"))
 
     def row_id(self, raw: Mapping[str, object]) -> object:
         """There is no id: the name, in its exact case, is the key."""
@@ -89,23 +84,23 @@ class Batch(Vendor):
         """`nb_ids` is the size; dates are RFC 3339."""
         return Row(
             id,
-            text_of(raw, "display_name") or id,
-            whole(raw.get("nb_ids")),
-            status=STATES.get(text_of(raw, "indexing_state"), "unknown"),
+            text_at(raw, "display_name") or id,
+            as_count(raw.get("nb_ids")),
+            status=STATES.get(text_at(raw, "indexing_state"), "unknown"),
             created=raw.get("created"),
             updated=raw.get("updated"),
-            details=picked(raw, "indexing_state", "type"),
+            details=pick(raw, "indexing_state", "type"),
         )
 
-    def outcome(self, status: int, body: object) -> int:
+    def effective_status(self, status: int, body: object) -> int:
         """An error under 200 is documented nowhere, and is an error all the same."""
         error = body.get("error_code") if is_object(body) and status == 200 else None
         return status if not error else 401 if str(error).startswith("AUTHENTICATION") else 500
 
-    def one(self, id: str, values: Values) -> Request | None:
+    def get_request(self, id: str, values: Values) -> Request | None:
         """By name, case-sensitive."""
         return Request("audiences/view", {"name": id})
 
-    def one_rows(self, body: object) -> Sequence[object]:
+    def parse_one(self, body: object) -> Sequence[object]:
         """The bare audience, in no envelope."""
-        return [an_object(body)]
+        return [as_object(body)]

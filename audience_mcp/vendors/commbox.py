@@ -9,22 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
-from audience_mcp.errors import Kind
-from audience_mcp.text import whole
-from audience_mcp.vendors.base import (
-    Page,
-    Request,
-    Row,
-    Setting,
-    Values,
-    Vendor,
-    an_array,
-    an_object,
-    is_object,
-    picked,
-    says_failure,
-    text_of,
-)
+from audience_mcp.core.audience import Row
+from audience_mcp.core.errors import Kind
+from audience_mcp.core.values import as_count
+from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
+from audience_mcp.vendors.parsing import array_at, as_object, is_object, pick, signals_failure, text_at
 
 PAGE_OF_OTHER_LISTS = 100
 """CommBox's other lists stop at 100 objects; whether this one does is written nowhere."""
@@ -47,18 +36,18 @@ class CommBox(Vendor):
     )
     size_counts = "users now in a static audience"
     id_shape = re.compile(r"[0-9]{1,20}", re.ASCII)
-    unreadable_advice: ClassVar[Mapping[Kind, str]] = {
+    error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}; CommBox replaces keys on a schedule, so it may have been rotated.",
         "forbidden": "The key in {api_key} may not read audiences: an admin can give one that may.",
     }
 
-    def first(self, values: Values) -> Request:
+    def list_request(self, values: Values) -> Request:
         """The one request: CommBox documents no parameters."""
         return Request("audiences")
 
     def page(self, body: object, request: Request) -> Page:
         """`data` is everything; a length of exactly 100 is told, since it looks like a page."""
-        rows = an_array(an_object(body), "data")
+        rows = array_at(as_object(body), "data")
         full = len(rows) == PAGE_OF_OTHER_LISTS
         note = (
             "sent exactly 100 audiences and documents no further pages: there may be more" if full else None
@@ -68,20 +57,20 @@ class CommBox(Vendor):
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """Dynamic audiences are counted when a campaign starts, so they have no size."""
         row = Row(
-            id, text_of(raw, "name") or id, whole(raw.get("user_count")), created=raw.get("created_time")
+            id, text_at(raw, "name") or id, as_count(raw.get("user_count")), created=raw.get("created_time")
         )
         kind = str(raw.get("type")).lower()
         if kind == "dynamic":
             row.type, row.size = "dynamic", None
             row.size_note = "dynamic: counted when a campaign is launched"
         elif kind != "static":
-            row.type, row.details = "unknown", picked(raw, "type")
+            row.type, row.details = "unknown", pick(raw, "type")
         return row
 
-    def outcome(self, status: int, body: object) -> int:
+    def effective_status(self, status: int, body: object) -> int:
         """The body repeats the status, as a number or as text; a failure there counts, whatever HTTP says."""
         said = body.get("status") if is_object(body) and status == 200 else None
-        inner = whole(said)
+        inner = as_count(said)
         if inner is None:
-            return 500 if isinstance(said, str) and says_failure(said) else status
+            return 500 if isinstance(said, str) and signals_failure(said) else status
         return status if inner < 400 else inner if inner < 600 else 500

@@ -9,22 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from audience_mcp.errors import Kind
-from audience_mcp.text import whole
-from audience_mcp.vendors.base import (
-    Page,
-    Request,
-    Row,
-    Setting,
-    Values,
-    Vendor,
-    an_array,
-    an_object,
-    is_object,
-    picked,
-    says_failure,
-    text_of,
-)
+from audience_mcp.core.audience import Row
+from audience_mcp.core.errors import Kind
+from audience_mcp.core.values import as_count
+from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
+from audience_mcp.vendors.parsing import array_at, as_object, is_object, pick, signals_failure, text_at
 
 
 class Smallest(Vendor):
@@ -45,19 +34,19 @@ class Smallest(Vendor):
     size_counts = "members (phone numbers) of the audience"
     size_unknown = "Smallest.ai gives the count only in its list, and not for this audience"
     id_shape = re.compile(r"[0-9a-f]{24}", re.ASCII)
-    one_lacks_size = True
-    unreadable_advice: ClassVar[Mapping[Kind, str]] = {
+    get_lacks_size = True
+    error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it starts with sk_ and belongs to Atoms, not to another product.",
         "forbidden": "The key in {api_key} is of another product, or the plan has no audiences.",
     }
 
-    def first(self, values: Values) -> Request:
+    def list_request(self, values: Values) -> Request:
         """No parameters; the samples' GET body is not sent, as the vendor's own clients do not."""
         return Request("audience")
 
     def page(self, body: object, request: Request) -> Page:
         """`data` is everything."""
-        return Page(an_array(an_object(body), "data"))
+        return Page(array_at(as_object(body), "data"))
 
     def row_id(self, raw: Mapping[str, object]) -> object:
         """A Mongo object id."""
@@ -65,32 +54,32 @@ class Smallest(Vendor):
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """`memberCount` is a JSON number that may be written 1523.0; a newer name for it is announced."""
-        details = picked(raw, "hasCampaigns")
+        details = pick(raw, "hasCampaigns")
         campaigns = raw.get("campaigns")
         if isinstance(campaigns, list):
-            details["campaigns"] = [picked(c, "name", "status") for c in campaigns if is_object(c)]
-        size = whole(raw.get("memberCount"))
+            details["campaigns"] = [pick(c, "name", "status") for c in campaigns if is_object(c)]
+        size = as_count(raw.get("memberCount"))
         return Row(
             id,
-            text_of(raw, "name") or id,
-            whole(raw.get("currentMemberCount")) if size is None else size,
-            description=text_of(raw, "description"),
+            text_at(raw, "name") or id,
+            as_count(raw.get("currentMemberCount")) if size is None else size,
+            description=text_at(raw, "description"),
             created=raw.get("createdAt"),
             updated=raw.get("updatedAt"),
             details=details,
         )
 
-    def one(self, id: str, values: Values) -> Request | None:
+    def get_request(self, id: str, values: Values) -> Request | None:
         """By id; finds audiences of the organisation that the list, which is the user's, may not have."""
         return Request(f"audience/{id}")
 
-    def one_rows(self, body: object) -> Sequence[object]:
+    def parse_one(self, body: object) -> Sequence[object]:
         """`{"status": true, "data": {…}}`."""
-        return [an_object(an_object(body).get("data"), "its 'data'")]
+        return [as_object(as_object(body).get("data"), "its 'data'")]
 
-    def outcome(self, status: int, body: object) -> int:
+    def effective_status(self, status: int, body: object) -> int:
         """A `status` of failure counts under any HTTP status; a plan that is too small is a 400."""
-        if not is_object(body) or (status == 200 and not says_failure(body.get("status"))):
+        if not is_object(body) or (status == 200 and not signals_failure(body.get("status"))):
             return status
         said = str(body.get("errors") or body.get("error") or body.get("message")).lower()
         if status == 400 and "plan" in said and "upgrade" in said:
@@ -99,7 +88,7 @@ class Smallest(Vendor):
             return 401 if "unauthorized" in said else 500
         return status
 
-    def wait(self, body: object) -> object:
+    def retry_after(self, body: object) -> object:
         """Either `retry_after` or `rateLimit.retryAfterSec`, in seconds."""
         if not is_object(body):
             return None

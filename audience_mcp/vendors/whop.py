@@ -9,24 +9,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from audience_mcp.errors import Kind
-from audience_mcp.text import whole
-from audience_mcp.vendors.base import (
-    Page,
-    Request,
-    Row,
-    Setting,
-    Status,
-    Values,
-    Vendor,
-    a_cursor,
-    a_flag,
-    an_array,
-    an_object,
-    goes_on,
+from audience_mcp.core.audience import Row, Status
+from audience_mcp.core.errors import Kind
+from audience_mcp.core.values import as_count
+from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
+from audience_mcp.vendors.parsing import (
+    array_at,
+    as_object,
+    cursor_at,
+    flag_at,
+    has_more,
     is_object,
-    picked,
-    text_of,
+    pick,
+    text_at,
 )
 
 STATUSES: Mapping[object, Status] = {
@@ -63,7 +58,7 @@ class Whop(Vendor):
     )
     size_counts = "rows of the uploaded list or people matching the filter, usable or not"
     id_shape = re.compile(r"adaud_[A-Za-z0-9_]{1,200}", re.ASCII)
-    unreadable_advice: ClassVar[Mapping[Kind, str]] = {
+    error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it may have expired, be bound to other IP addresses, or belong to "
         "Whop's sandbox while {base_url} names production (or the other way round).",
         "forbidden": "The key in {api_key} needs the scope audience:basic:read for {account_id}.",
@@ -71,30 +66,30 @@ class Whop(Vendor):
         "{api_key} may pin.",
     }
 
-    def first(self, values: Values) -> Request:
+    def list_request(self, values: Values) -> Request:
         """100 is the largest page."""
         return Request("audiences", {"account_id": values["account_id"], "first": "100"})
 
     def page(self, body: object, request: Request) -> Page:
         """A last page may still carry an `end_cursor`: `has_next_page` decides where it is given."""
-        body = an_object(body)
-        info = an_object(body.get("page_info"), "its 'page_info'")
-        more, cursor = a_flag(info, "has_next_page"), a_cursor(info, "end_cursor")
+        body = as_object(body)
+        info = as_object(body.get("page_info"), "its 'page_info'")
+        more, cursor = flag_at(info, "has_next_page"), cursor_at(info, "end_cursor")
         following = request.with_params(after=cursor) if cursor else None
-        return Page(an_array(body, "data"), goes_on(more, cursor), following)
+        return Page(array_at(body, "data"), has_more(more, cursor), following)
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """`total_rows` is the size, save where its zero means "not applicable" or "not yet"."""
-        word = text_of(raw, "status")
+        word = text_at(raw, "status")
         unknown_word = () if word in STATUSES else ("status",)
         row = Row(
             id,
-            text_of(raw, "name") or id,
-            whole(raw.get("total_rows")),
+            text_at(raw, "name") or id,
+            as_count(raw.get("total_rows")),
             status=STATUSES.get(word, "unknown"),
             created=raw.get("created_at"),
             updated=raw.get("updated_at"),
-            details=picked(raw, *unknown_word, *COUNTS, *FURTHER),
+            details=pick(raw, *unknown_word, *COUNTS, *FURTHER),
         )
         kind, source = raw.get("audience_type") or "custom", raw.get("source_type") or "csv_upload"
         if kind == "lookalike" or source == "engagement" or raw.get("engagement"):
@@ -103,7 +98,7 @@ class Whop(Vendor):
                 None,
                 f"{kind if kind == 'lookalike' else 'engagement'}: not counted by Whop",
             )
-            row.details = picked(raw, *unknown_word, *FURTHER)  # the counts are zeros that mean nothing here
+            row.details = pick(raw, *unknown_word, *FURTHER)  # the counts are zeros that mean nothing here
         elif source == "people_filter" or raw.get("auto_refresh") is True:
             row.type = "dynamic"
         elif kind != "custom" or source != "csv_upload":
@@ -114,22 +109,22 @@ class Whop(Vendor):
             row.size, row.size_note = None, "Whop gives 0, which may mean: not counted"
         return row
 
-    def one(self, id: str, values: Values) -> Request | None:
+    def get_request(self, id: str, values: Values) -> Request | None:
         """The list, filtered; the returned id is checked, in case the filter is ignored."""
         return Request("audiences", {"account_id": values["account_id"], "audience_id": id})
 
-    def one_rows(self, body: object) -> Sequence[object]:
+    def parse_one(self, body: object) -> Sequence[object]:
         """An unknown id gives an empty list."""
-        return an_array(an_object(body), "data")
+        return array_at(as_object(body), "data")
 
-    def outcome(self, status: int, body: object) -> int:
+    def effective_status(self, status: int, body: object) -> int:
         """A 400 about `audience_id` is an unknown audience; an error under 200 is an error all the same."""
         error = body.get("error") if is_object(body) else None
         if status == 200 and error:
             return 401 if is_object(error) and error.get("type") == "unauthorized" else 500
         return 404 if status == 400 and is_object(error) and error.get("param") == "audience_id" else status
 
-    def wait(self, body: object) -> object:
+    def retry_after(self, body: object) -> object:
         """Whop writes the wait into the message: "Try again in 12 seconds."."""
         error = body.get("error") if is_object(body) else None
         message = error.get("message") if is_object(error) else error

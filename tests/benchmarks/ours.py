@@ -8,25 +8,25 @@ import time
 
 import anyio
 
-from audience_mcp.catalog import open_catalog
-from audience_mcp.collector import settle
-from audience_mcp.config import configuration
-from audience_mcp.questions import ListQuestion
-from audience_mcp.vendors import vendors
+from audience_mcp.catalog.catalog import open_catalog
+from audience_mcp.catalog.query import ListQuery
+from audience_mcp.config import load_configuration
+from audience_mcp.core.process import tune_gc
+from audience_mcp.vendors.registry import load_vendors
 from tests.benchmarks.floor import used
 
 
 async def total(variables: dict[str, str]) -> int:
     settings = {"AUDIENCE_MCP_DEADLINE_S": "3600", "BATCH_MAX_RPS": "1000"}
-    configured = configuration(variables | settings, vendors().values())
+    configured = load_configuration(variables | settings, load_vendors().values())
     async with open_catalog(configured) as catalog:
-        answer = await catalog.list_audiences(ListQuestion(limit=0))
+        answer = await catalog.list_audiences(ListQuery(limit=0))
         assert answer.complete
         return answer.matched
 
 
 def main() -> None:
-    settle()  # as the program does at its start
+    tune_gc()  # as the program does at its start
     variables = json.loads(sys.stdin.readline())
     sys.stdin.readline()
     before, began = used()["cpu"], time.perf_counter()

@@ -9,7 +9,7 @@ from typing import Any
 from audience_mcp.sandbox.app import serve
 from audience_mcp.sandbox.data import made_up
 from audience_mcp.testing import Case, Facts, Served
-from audience_mcp.vendors import vendors
+from audience_mcp.vendors.registry import load_vendors
 from tests.support.served import Recording
 
 
@@ -56,7 +56,7 @@ def whop_facts(raw: Any) -> Facts:
 
 
 def _cases() -> dict[str, Case]:
-    known, rows = vendors(), made_up()
+    known, rows = load_vendors(), made_up()
 
     def sample(vendor: str, **like: object) -> dict[str, object]:
         return next(row for row in rows[vendor] if like.items() <= row.items())

@@ -43,13 +43,13 @@ from openapi_core.templating.paths.exceptions import PathNotFound
 from openapi_core.templating.responses.exceptions import ResponseNotFound
 from openapi_core.testing import MockRequest, MockResponse
 
-from audience_mcp.catalog import open_catalog
-from audience_mcp.config import configuration
-from audience_mcp.errors import ToolError
-from audience_mcp.questions import GetQuestion, ListQuestion
+from audience_mcp.catalog.catalog import open_catalog
+from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.config import load_configuration
+from audience_mcp.core.errors import ToolError
 from audience_mcp.sandbox import Asked
 from audience_mcp.sandbox.app import serve
-from audience_mcp.vendors import BUILT_IN
+from audience_mcp.vendors.registry import BUILT_IN
 from tests.contract.cases import CASES
 from tests.support.served import Recording
 
@@ -131,7 +131,7 @@ def first_request(vendor: str, *, without: Sequence[str] = (), **query: str) -> 
     """The request for the first page, changed."""
     kind = VENDORS[vendor]
     values = dict.fromkeys(("api_key", "project", "account_id"), "x")
-    first = kind.first(values)
+    first = kind.list_request(values)
     headers = {k.lower(): v for k, v in kind.headers(values).items() if k.lower() not in without}
     parameters = {k: [v] for k, v in {**first.params, **query}.items() if k not in without}
     return as_asked(vendor, Asked("GET", first.path, parameters, headers), first.path)
@@ -183,12 +183,14 @@ async def exchanges(
     sandbox = Recording(data)
     async with serve(sandbox) as origin:
         environment = sandbox.environment(origin)
-        async with open_catalog(configuration({**environment, **variables}, VENDORS.values())) as catalog:
+        async with open_catalog(
+            load_configuration({**environment, **variables}, VENDORS.values())
+        ) as catalog:
             for vendor, case in CASES.items():
                 for ask in (
-                    catalog.list_audiences(ListQuestion(sources=[vendor], limit=0)),
-                    catalog.get_audience(GetQuestion(audience=f"{vendor}:{case.sample[case.id]}")),
-                    catalog.get_audience(GetQuestion(audience=f"{vendor}:{case.unknown_id}")),
+                    catalog.list_audiences(ListQuery(sources=[vendor], limit=0)),
+                    catalog.get_audience(GetQuery(audience=f"{vendor}:{case.sample[case.id]}")),
+                    catalog.get_audience(GetQuery(audience=f"{vendor}:{case.unknown_id}")),
                 ):
                     with suppress(ToolError):  # what was asked is recorded, whether or not it was found
                         await ask
@@ -311,7 +313,7 @@ async def refusal(vendor: str, below: str, query: Mapping[str, str]) -> httpx.Re
     sandbox = Recording()
     async with serve(sandbox) as origin, httpx.AsyncClient(trust_env=False, verify=False) as http:
         environment = sandbox.environment(origin)
-        (source,) = configuration(
+        (source,) = load_configuration(
             {k: v for k, v in environment.items() if k.startswith(vendor.upper())}, [VENDORS[vendor]]
         ).sources
         assert source.account is not None
@@ -425,7 +427,7 @@ def test_commboxs_own_example_of_a_status_is_not_of_its_type_and_both_are_read(d
     with pytest.raises(OpenAPIError):
         documents["commbox"].validate_response(first_request("commbox"), answered(200, body))
     for status in (example, str(example)):
-        assert VENDORS["commbox"].outcome(200, {**body, "status": status}) == 200
+        assert VENDORS["commbox"].effective_status(200, {**body, "status": status}) == 200
 
 
 def test_smallests_document_asks_for_no_key_that_can_be_checked():

@@ -20,14 +20,14 @@ from smallestai.core.api_error import ApiError as SmallestError
 from smallestai.environment import SmallestAIEnvironment
 from whop_sdk.environment import WhopEnvironment
 
-from audience_mcp.catalog import Catalog, open_catalog
-from audience_mcp.config import configuration
-from audience_mcp.dates import rfc3339
-from audience_mcp.models import Audience
-from audience_mcp.questions import GetQuestion, ListQuestion
+from audience_mcp.catalog.catalog import Catalog, open_catalog
+from audience_mcp.catalog.models import Audience
+from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.config import load_configuration
+from audience_mcp.core.dates import to_rfc3339
 from audience_mcp.sandbox.app import serve
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED
-from audience_mcp.vendors import vendors
+from audience_mcp.vendors.registry import load_vendors
 from tests.support.served import Recording
 
 pytestmark = pytest.mark.anyio
@@ -43,15 +43,13 @@ class Both:
 
     async def ours(self, vendor: str) -> dict[str, Audience]:
         """Every audience of a vendor by id, in full, through the catalog."""
-        answer = await self.catalog.list_audiences(
-            ListQuestion(sources=[vendor], detail="full", limit=10_000)
-        )
+        answer = await self.catalog.list_audiences(ListQuery(sources=[vendor], detail="full", limit=10_000))
         assert answer.complete
         assert answer.returned == answer.matched
         return {str(audience.id): audience for audience in answer.audiences}
 
     async def our_one(self, ref: str) -> Audience:
-        match = await self.catalog.get_audience(GetQuestion(audience=ref))
+        match = await self.catalog.get_audience(GetQuery(audience=ref))
         assert match.matched_by == "ref"
         (audience,) = match.audiences
         return audience
@@ -62,7 +60,7 @@ async def both(anyio_backend: str) -> AsyncIterator[Both]:
     sandbox = Recording()
     async with serve(sandbox) as origin:
         variables = {**sandbox.environment(origin), "AUDIENCE_MCP_MAX_CHARS": "1000000"}
-        async with open_catalog(configuration(variables, vendors().values())) as catalog:
+        async with open_catalog(load_configuration(variables, load_vendors().values())) as catalog:
             yield Both(sandbox, variables, catalog)
 
 
@@ -94,7 +92,7 @@ def loopback() -> httpx.Client:
 
 def shown(when: str) -> str:
     """A date of an SDK as this project writes it."""
-    return rfc3339(datetime.strptime(when, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc))
+    return to_rfc3339(datetime.strptime(when, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc))
 
 
 async def in_a_thread(work: Any) -> Any:
@@ -200,8 +198,8 @@ async def test_smallests_sdk_reads_the_same_audiences_and_counts(both: Both):
     for audience in read.data:
         mine = ours[audience.id]
         assert (mine.name, mine.description) == (audience.name, audience.description)
-        assert mine.created_at == rfc3339(audience.created_at)
-        assert mine.updated_at == rfc3339(audience.updated_at)
+        assert mine.created_at == to_rfc3339(audience.created_at)
+        assert mine.updated_at == to_rfc3339(audience.updated_at)
         assert mine.details is not None
         assert mine.details["hasCampaigns"] is audience.has_campaigns
         assert mine.details.get("campaigns", []) == [
@@ -222,7 +220,7 @@ async def test_smallests_sdk_gets_one_audience_with_the_same_request(both: Both)
     mine = await both.our_one(f"smallest:{id}")
     assert both.sandbox.asked[0].path == their_path
     assert (mine.id, mine.name) == (answer.data.id, answer.data.name)
-    assert mine.created_at == rfc3339(answer.data.created_at)
+    assert mine.created_at == to_rfc3339(answer.data.created_at)
     # The SDK's type of one audience has no count; the adapter takes it from the list.
     assert not hasattr(answer.data, "member_count")
     assert mine.size == both.sandbox.rows["smallest"][0]["memberCount"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 
-from audience_mcp.hosts import HOSTS
+from audience_mcp.hosts.known import HOSTS
 from tests.support.process import environment
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="the real layout of this platform")

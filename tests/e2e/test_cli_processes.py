@@ -14,7 +14,15 @@ import pytest
 from tests.support.process import environment
 
 PROGRAM = [sys.executable, "-m", "audience_mcp"]
-HEAVY = ("typer", "cyclopts", "rich", "httpx", "audience_mcp.cli", "audience_mcp.http", "audience_mcp.hosts")
+HEAVY = (
+    "typer",
+    "cyclopts",
+    "rich",
+    "httpx",
+    "audience_mcp.cli",
+    "audience_mcp.sources.client",
+    "audience_mcp.hosts",
+)
 
 
 def ran(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +62,7 @@ def test_serving_loads_nothing_that_only_people_and_vendors_need(
     )
     loaded = set(re.findall(r"^import time:.*\|\s*(\S+)$", process.stderr, re.M))
     assert process.returncode == 0
-    assert "audience_mcp.server" in loaded
+    assert "audience_mcp.server.tools" in loaded
     assert [name for name in not_loaded if name in loaded] == []
 
 
@@ -134,11 +142,11 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(command: list[str]) -> Non
 def test_a_thread_that_is_stuck_does_not_hold_the_exit() -> None:
     stuck = (
         "import asyncio, sys, threading\n"
-        "from audience_mcp.cli.asking import finish\n"
+        "from audience_mcp.cli.asking import run_to_exit\n"
         "async def main():\n"
         "    asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)\n"
         "    return 3\n"
-        "sys.exit(finish(main))\n"
+        "sys.exit(run_to_exit(main))\n"
     )
     process = subprocess.run([sys.executable, "-c", stuck], env=environment(), timeout=60)
     assert process.returncode == 3

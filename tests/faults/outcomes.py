@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audience_mcp.errors import Kind
+from audience_mcp.core.errors import Kind
 
 SAME = "same"
 """A size is what it would be without the fault."""

@@ -11,15 +11,15 @@ from typing import Any
 import anyio
 from mcp import Client
 
-from audience_mcp.catalog import Catalog, open_catalog
-from audience_mcp.config import Configuration, Settings, configuration
-from audience_mcp.http import Api, Limits, Pool
-from audience_mcp.logs import Redactor
-from audience_mcp.paging import Fetch
+from audience_mcp.catalog.catalog import Catalog, open_catalog
+from audience_mcp.config import Account, Configuration, Settings, load_configuration
+from audience_mcp.core.logs import Redactor
 from audience_mcp.sandbox import Sandbox
-from audience_mcp.server import build
-from audience_mcp.vendors import BUILT_IN
-from audience_mcp.vendors.base import Account
+from audience_mcp.server.tools import build_server
+from audience_mcp.sources.client import VendorClient
+from audience_mcp.sources.connections import Limits, Pool
+from audience_mcp.sources.pager import Fetch
+from audience_mcp.vendors.registry import BUILT_IN
 from tests.faults.data import PER_PAGE, ROWS, SIZES, Totals, id_of, page_number, pages, sizes, target, totals
 from tests.faults.matrix import Cell, Stage
 from tests.faults.outcomes import SAME, Exact, NoAnswer, Partly
@@ -52,7 +52,7 @@ async def one_server(stand: Stand) -> AsyncIterator[Client]:
         yield stand
 
     nothing = Configuration(Settings(), (), ())
-    async with Client(build(nothing, opened, Redactor([]))) as client:
+    async with Client(build_server(nothing, opened, Redactor([]))) as client:
         yield client
 
 
@@ -163,11 +163,11 @@ async def on_stage(cell: Cell, house: House) -> AsyncIterator[Played]:
     server.play(fault, vendor, times=cell.case.times, **where)
 
     kinds = [kind() for kind in BUILT_IN if kind.name in (vendor, healthy)]
-    configured = configuration(server.sandbox.environment(server.origin), kinds)
+    configured = load_configuration(server.sandbox.environment(server.origin), kinds)
     pool = Pool(HASTY if cell.case.slow else PATIENT)
 
     def connect(account: Account) -> Fetch:
-        return Api(account, pool, at_fault if account.source == vendor else other).fetch
+        return VendorClient(account, pool, at_fault if account.source == vendor else other).fetch
 
     try:
         async with open_catalog(configured, clock=of_catalog, connect=connect) as catalog:

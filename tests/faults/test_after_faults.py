@@ -11,25 +11,18 @@ import anyio
 import pytest
 from mcp import Client
 
-from audience_mcp.catalog import open_catalog
-from audience_mcp.config import configuration
-from audience_mcp.http import Api, Pool
-from audience_mcp.logs import Redactor
+from audience_mcp.catalog.catalog import open_catalog
+from audience_mcp.config import load_configuration
+from audience_mcp.core.audience import Row
+from audience_mcp.core.logs import Redactor
+from audience_mcp.core.values import as_count
 from audience_mcp.sandbox import Answer, Asked, Sandbox
-from audience_mcp.server import build
-from audience_mcp.text import whole
-from audience_mcp.vendors import BUILT_IN
-from audience_mcp.vendors.base import (
-    Page,
-    Request,
-    Row,
-    Setting,
-    Values,
-    Vendor,
-    an_array,
-    an_object,
-    text_of,
-)
+from audience_mcp.server.tools import build_server
+from audience_mcp.sources.client import VendorClient
+from audience_mcp.sources.connections import Pool
+from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
+from audience_mcp.vendors.parsing import array_at, as_object, text_at
+from audience_mcp.vendors.registry import BUILT_IN
 from tests.faults.data import PAGED, PER_PAGE, ROWS, VENDORS, id_of, sizes, target, totals
 from tests.faults.playing import KEYS
 from tests.support import faults
@@ -91,16 +84,16 @@ async def asker(
             **server.sandbox.environment(server.origin),
             **{name: value.format(origin=server.origin) for name, value in variables.items()},
         }
-        configured = configuration(environment, [kind() for kind in kinds or BUILT_IN])
+        configured = load_configuration(environment, [kind() for kind in kinds or BUILT_IN])
 
         def connect(account: Any) -> Any:
-            return Api(account, pool, clock).fetch
+            return VendorClient(account, pool, clock).fetch
 
         def opened() -> Any:
             return open_catalog(configured, clock=clock, connect=connect)
 
         try:
-            async with Client(build(configured, opened, Redactor([]))) as client:
+            async with Client(build_server(configured, opened, Redactor([]))) as client:
                 yield Asker(client, server, clock)
         finally:
             await pool.aclose()
@@ -245,16 +238,16 @@ class Linked(Vendor):
     size_counts = "people"
     id_shape = re.compile(r"l[0-9]+")
 
-    def first(self, values: Values) -> Request:
+    def list_request(self, values: Values) -> Request:
         return Request("items")
 
     def page(self, body: object, request: Request) -> Page:
-        body = an_object(body)
-        following = text_of(body, "next")
-        return Page(an_array(body, "items"), following is not None, Request(following) if following else None)
+        body = as_object(body)
+        following = text_at(body, "next")
+        return Page(array_at(body, "items"), following is not None, Request(following) if following else None)
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
-        return Row(id, id, whole(raw.get("size")))
+        return Row(id, id, as_count(raw.get("size")))
 
 
 def linked(links: Sequence[str]) -> Callable[[Asked], Answer]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import anyio
 
-from audience_mcp.clock import Clock
+from audience_mcp.core.clock import Clock
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 

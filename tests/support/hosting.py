@@ -100,6 +100,6 @@ def hosted(*arguments: str, **variables: str) -> AbstractContextManager[Hosted]:
 
 def worked(workers: int, **variables: str) -> AbstractContextManager[Hosted]:
     """The app under uvicorn with several workers behind one port."""
-    command = [sys.executable, "-m", "uvicorn", "--factory", "audience_mcp.hosting:app"]
+    command = [sys.executable, "-m", "uvicorn", "--factory", "audience_mcp.server.http:create_app"]
     command += ["--workers", str(workers), "--port", "0", "--timeout-graceful-shutdown", "1"]
     return started(command, variables)

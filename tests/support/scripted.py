@@ -9,23 +9,14 @@ from typing import Any
 
 import anyio
 
-from audience_mcp.catalog import Catalog, open_catalog
-from audience_mcp.config import Configuration, Settings, Source
-from audience_mcp.errors import VendorError
-from audience_mcp.paging import Fetch
-from audience_mcp.text import whole
-from audience_mcp.vendors.base import (
-    Account,
-    Page,
-    Request,
-    Row,
-    Setting,
-    Values,
-    Vendor,
-    a_cursor,
-    an_array,
-    an_object,
-)
+from audience_mcp.catalog.catalog import Catalog, open_catalog
+from audience_mcp.config import Account, Configuration, Settings, Source
+from audience_mcp.core.audience import Row
+from audience_mcp.core.errors import VendorError
+from audience_mcp.core.values import as_count
+from audience_mcp.sources.pager import Fetch
+from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
+from audience_mcp.vendors.parsing import array_at, as_object, cursor_at
 from tests.support.clock import FakeClock
 
 
@@ -38,17 +29,17 @@ class Acme(Vendor):
     size_counts = "people"
     id_shape = re.compile(r"a[0-9]+")
 
-    def first(self, values: Values) -> Request:
+    def list_request(self, values: Values) -> Request:
         return Request("list")
 
     def page(self, body: object, request: Request) -> Page:
-        body = an_object(body)
-        cursor = a_cursor(body, "next")
+        body = as_object(body)
+        cursor = cursor_at(body, "next")
         following = Request("list", {"after": cursor}) if cursor else None
-        return Page(an_array(body, "rows"), bool(cursor), following, body.get("count"))
+        return Page(array_at(body, "rows"), bool(cursor), following, body.get("count"))
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
-        return Row(id, str(raw.get("name") or id), whole(raw.get("size")), created=raw.get("created"))
+        return Row(id, str(raw.get("name") or id), as_count(raw.get("size")), created=raw.get("created"))
 
 
 class Direct(Acme):
@@ -56,12 +47,12 @@ class Direct(Acme):
 
     name = "direct"
     title = "Direct"
-    one_lacks_size = True
+    get_lacks_size = True
 
-    def one(self, id: str, values: Values) -> Request | None:
+    def get_request(self, id: str, values: Values) -> Request | None:
         return Request(f"one/{id}")
 
-    def one_rows(self, body: object) -> list[object]:
+    def parse_one(self, body: object) -> list[object]:
         return [body]
 
 

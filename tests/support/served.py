@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from mcp import Client
 
-from audience_mcp import logs
-from audience_mcp.catalog import open_catalog
-from audience_mcp.clock import Clock
-from audience_mcp.config import configuration
+from audience_mcp.catalog.catalog import open_catalog
+from audience_mcp.config import load_configuration
+from audience_mcp.core import logs
+from audience_mcp.core.clock import Clock
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
-from audience_mcp.server import build
-from audience_mcp.vendors import vendors
+from audience_mcp.server.tools import build_server
+from audience_mcp.vendors.registry import load_vendors
 
 
 class Recording(Sandbox):
@@ -53,10 +53,12 @@ async def connected(
     sandbox = Recording(data)
     async with serve(sandbox) as origin:
         merged = {**sandbox.environment(origin), **(environment or {})}
-        configured = configuration({k: v for k, v in merged.items() if v is not None}, vendors().values())
+        configured = load_configuration(
+            {k: v for k, v in merged.items() if v is not None}, load_vendors().values()
+        )
         secrets = logs.Redactor(
             s for source in configured.sources if source.account for s in source.account.secrets
         )
-        server = build(configured, lambda: open_catalog(configured, clock=clock), secrets)
+        server = build_server(configured, lambda: open_catalog(configured, clock=clock), secrets)
         async with Client(server, mode=mode) as client:
             yield Connected(client, sandbox)

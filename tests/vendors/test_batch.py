@@ -2,14 +2,14 @@
 
 import pytest
 
-from audience_mcp.errors import UnexpectedShape
-from audience_mcp.paging import row_of
+from audience_mcp.core.errors import UnexpectedShape
+from audience_mcp.sources.pager import row_of
 from audience_mcp.vendors.base import Request
 from audience_mcp.vendors.batch import Batch
 from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait
 
 BATCH = Batch()
-FIRST = BATCH.first(account(BATCH).values)
+FIRST = BATCH.list_request(account(BATCH).values)
 
 
 def test_the_first_page_is_asked_for_with_the_largest_size_and_no_cursor():
@@ -151,12 +151,12 @@ def test_a_row_without_a_name_is_broken_even_with_an_id(name):
 
 
 def test_one_audience_is_asked_for_by_its_name_in_its_case():
-    request = BATCH.one("Dormant-180d", account(BATCH).values)
+    request = BATCH.get_request("Dormant-180d", account(BATCH).values)
     assert request == Request("audiences/view", {"name": "Dormant-180d"}, method="GET", json=None)
 
 
 def test_the_one_audience_comes_bare_in_no_envelope():
-    (raw,) = BATCH.one_rows(body(BATCH, "view"))
+    (raw,) = BATCH.parse_one(body(BATCH, "view"))
     assert shown(BATCH, raw)["name"] == "Dormant for 180 days"
     assert shown(BATCH, raw)["size"] == 7450
 
@@ -164,7 +164,7 @@ def test_the_one_audience_comes_bare_in_no_envelope():
 @pytest.mark.parametrize("answer", [None, [], "", 7])
 def test_one_audience_that_is_no_object_is_refused(answer):
     with pytest.raises(UnexpectedShape):
-        BATCH.one_rows(answer)
+        BATCH.parse_one(answer)
 
 
 @pytest.mark.parametrize("id", ["VIP", "a-b_9", "x" * 255])

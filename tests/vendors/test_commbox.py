@@ -2,8 +2,8 @@
 
 import pytest
 
-from audience_mcp.errors import UnexpectedShape
-from audience_mcp.paging import row_of
+from audience_mcp.core.errors import UnexpectedShape
+from audience_mcp.sources.pager import row_of
 from audience_mcp.vendors.base import Request
 from audience_mcp.vendors.commbox import CommBox
 from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait
@@ -13,7 +13,7 @@ NO_COUNT = "the vendor gives no usable count"
 
 
 def test_the_list_is_one_request_without_parameters():
-    assert COMMBOX.first(account(COMMBOX).values) == Request("audiences", {}, method="GET", json=None)
+    assert COMMBOX.list_request(account(COMMBOX).values) == Request("audiences", {}, method="GET", json=None)
 
 
 def test_the_key_goes_out_as_a_bearer_token():
@@ -138,7 +138,7 @@ def test_a_row_without_a_usable_id_is_broken(id):
 
 
 def test_there_is_no_request_for_one_audience():
-    assert COMMBOX.one("40117", account(COMMBOX).values) is None
+    assert COMMBOX.get_request("40117", account(COMMBOX).values) is None
 
 
 @pytest.mark.parametrize("id", ["40117", "0", "9" * 20])
@@ -160,7 +160,7 @@ def test_a_failure_inside_a_200_counts():
 
 @pytest.mark.parametrize("status", [200, "200", None, "", "OK", True, 200.0, "2e2"])
 def test_a_status_in_the_body_that_is_no_failure_is_none(status):
-    assert COMMBOX.outcome(200, {"status": status, "data": []}) == 200
+    assert COMMBOX.effective_status(200, {"status": status, "data": []}) == 200
 
 
 @pytest.mark.parametrize(("inner", "kind"), [(404, "not_found"), ("403", "forbidden"), (429, "rate_limited"),

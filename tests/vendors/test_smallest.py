@@ -2,8 +2,8 @@
 
 import pytest
 
-from audience_mcp.errors import UnexpectedShape
-from audience_mcp.paging import row_of
+from audience_mcp.core.errors import UnexpectedShape
+from audience_mcp.sources.pager import row_of
 from audience_mcp.vendors.base import Request
 from audience_mcp.vendors.smallest import Smallest
 from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait
@@ -14,7 +14,7 @@ NOT_IN_LIST = "Smallest.ai gives the count only in its list, and not for this au
 
 
 def test_the_list_is_one_request_without_parameters_or_body():
-    assert SMALLEST.first(account(SMALLEST).values) == Request("audience", {}, method="GET", json=None)
+    assert SMALLEST.list_request(account(SMALLEST).values) == Request("audience", {}, method="GET", json=None)
 
 
 def test_the_key_goes_out_as_a_bearer_token():
@@ -118,25 +118,25 @@ def test_a_row_without_its_own_kind_of_id_is_broken(raw):
 
 
 def test_one_audience_is_asked_for_by_its_id_in_the_path():
-    assert SMALLEST.one(ID, account(SMALLEST).values) == Request(
+    assert SMALLEST.get_request(ID, account(SMALLEST).values) == Request(
         f"audience/{ID}", {}, method="GET", json=None
     )
 
 
 def test_the_one_audience_lacks_its_size_and_says_so():
-    (raw,) = SMALLEST.one_rows(body(SMALLEST, "get_one"))
+    (raw,) = SMALLEST.parse_one(body(SMALLEST, "get_one"))
     row = shown(SMALLEST, raw)
     assert "size" not in row
     assert "details" not in row
     assert row["size_note"] == NOT_IN_LIST
-    assert SMALLEST.one_lacks_size
+    assert SMALLEST.get_lacks_size
 
 
 @pytest.mark.parametrize("case", ["get_one_null", "empty_account"])
 def test_one_audience_that_is_no_object_is_refused(case):
     # An empty path segment would have asked for the list, whose `data` is an array.
     with pytest.raises(UnexpectedShape):
-        SMALLEST.one_rows(body(SMALLEST, case))
+        SMALLEST.parse_one(body(SMALLEST, case))
 
 
 def test_an_id_is_24_hexadecimal_digits():
@@ -169,13 +169,13 @@ def test_errors_are_told_apart_also_where_the_status_does_not(status, case, kind
 
 
 def test_a_good_answer_is_good():
-    assert SMALLEST.outcome(200, body(SMALLEST, "list")) == 200
-    assert SMALLEST.outcome(200, {"data": []}) == 200
+    assert SMALLEST.effective_status(200, body(SMALLEST, "list")) == 200
+    assert SMALLEST.effective_status(200, {"data": []}) == 200
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
 def test_an_error_with_a_body_that_is_no_json_keeps_its_status(status):
-    assert SMALLEST.outcome(status, None) == status
+    assert SMALLEST.effective_status(status, None) == status
 
 
 def test_a_401_names_the_variable_and_what_a_key_looks_like():
@@ -200,7 +200,7 @@ def test_the_wait_is_found_in_either_of_its_two_places(case, seconds):
 
 @pytest.mark.parametrize("answer", [None, [], "slow down", {"rateLimit": []}, {"rateLimit": {}}])
 def test_an_error_of_any_shape_can_be_asked_for_a_wait(answer):
-    assert SMALLEST.wait(answer) is None
+    assert SMALLEST.retry_after(answer) is None
 
 
 @pytest.mark.parametrize("status", [False, "error", "false", 0])
@@ -210,4 +210,4 @@ def test_a_status_of_failure_beside_an_empty_list_is_a_failure(status):
 
 @pytest.mark.parametrize("status", [True, None, "success"])
 def test_a_status_that_is_no_failure_is_none(status):
-    assert SMALLEST.outcome(200, {"status": status, "data": []}) == 200
+    assert SMALLEST.effective_status(200, {"status": status, "data": []}) == 200

@@ -2,15 +2,15 @@
 
 import pytest
 
-from audience_mcp.errors import UnexpectedShape
-from audience_mcp.paging import row_of
+from audience_mcp.core.errors import UnexpectedShape
+from audience_mcp.sources.pager import row_of
 from audience_mcp.vendors.base import Request
 from audience_mcp.vendors.whop import Whop
 from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait
 
 WHOP = Whop()
 VALUES = account(WHOP, WHOP_ACCOUNT_ID="biz_1", WHOP_API_KEY="w-1").values
-FIRST = WHOP.first(VALUES)
+FIRST = WHOP.list_request(VALUES)
 
 
 def test_the_first_page_is_asked_for_with_the_account_the_largest_size_and_no_cursor():
@@ -217,14 +217,14 @@ def test_a_row_without_a_usable_id_is_broken(id):
 
 
 def test_one_audience_is_the_list_filtered_by_its_id():
-    assert WHOP.one("adaud_1", VALUES) == Request(
+    assert WHOP.get_request("adaud_1", VALUES) == Request(
         "audiences", {"account_id": "biz_1", "audience_id": "adaud_1"}
     )
 
 
 def test_an_unknown_id_gives_no_rows():
-    assert WHOP.one_rows(body(WHOP, "last_page")) == []
-    (raw,) = WHOP.one_rows(body(WHOP, "iso_dates"))
+    assert WHOP.parse_one(body(WHOP, "last_page")) == []
+    (raw,) = WHOP.parse_one(body(WHOP, "iso_dates"))
     assert shown(WHOP, raw)["id"] == "adaud_iso"
 
 
@@ -267,14 +267,14 @@ def test_a_400_about_the_audience_id_is_an_unknown_audience():
 @pytest.mark.parametrize("case", ["error_is_null", "error_is_text", "error_without_type", "unauthorized"])
 def test_an_error_of_any_shape_keeps_its_status_and_has_no_wait(case):
     for status in (400, 401, 403, 404, 422, 429, 500):
-        assert WHOP.outcome(status, body(WHOP, case)) == status
+        assert WHOP.effective_status(status, body(WHOP, case)) == status
     assert wait(WHOP, case) is None
 
 
 @pytest.mark.parametrize("answer", [None, [], "", 7])
 def test_an_error_that_is_no_object_keeps_its_status_and_has_no_wait(answer):
-    assert WHOP.outcome(400, answer) == 400
-    assert WHOP.wait(answer) is None
+    assert WHOP.effective_status(400, answer) == 400
+    assert WHOP.retry_after(answer) is None
 
 
 @pytest.mark.parametrize(("case", "seconds"), [("rate_limited", 12), ("rate_limited_one_second", 1),

@@ -9,23 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from audience_mcp.errors import Kind
-from audience_mcp.text import whole
-from audience_mcp.vendors.base import (
-    AudienceType,
-    Page,
-    Request,
-    Row,
-    Setting,
-    Status,
-    Values,
-    Vendor,
-    an_array,
-    an_object,
-    is_object,
-    picked,
-    text_of,
-)
+from audience_mcp.core.audience import AudienceType, Row, Status
+from audience_mcp.core.errors import Kind
+from audience_mcp.core.values import as_count
+from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
+from audience_mcp.vendors.parsing import array_at, as_object, is_object, pick, text_at
 
 KINDS: Mapping[str | None, AudienceType] = {"manual": "static", "rule": "dynamic"}
 STATES: Mapping[str | None, Status] = {"ready": "ready", "counting": "processing", "broken": "failed"}
@@ -44,7 +32,7 @@ class ExampleLists(Vendor):
     )
     size_counts = "contacts on the list, subscribed or not"
     id_shape = re.compile(r"lst_[0-9]{1,12}", re.ASCII)
-    unreadable_advice: ClassVar[Mapping[Kind, str]] = {
+    error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: Example Lists shows a key once, when it is made.",
         "forbidden": "The key in {api_key} needs the scope lists:read.",
     }
@@ -53,14 +41,14 @@ class ExampleLists(Vendor):
         """The key has a header of its own."""
         return {"X-Api-Key": values["api_key"]}
 
-    def first(self, values: Values) -> Request:
+    def list_request(self, values: Values) -> Request:
         """100 is the largest page."""
         return Request("lists", {"offset": "0", "limit": "100"})
 
     def page(self, body: object, request: Request) -> Page:
         """The next offset counts the rows that came: a server may send fewer than were asked for."""
-        body = an_object(body)
-        rows, total = an_array(body, "items"), whole(body.get("total"))
+        body = as_object(body)
+        rows, total = array_at(body, "items"), as_count(body.get("total"))
         end = int(request.params["offset"]) + len(rows)
         more = None if total is None else end < total
         return Page(rows, more, request.with_params(offset=str(end)) if more else None, total)
@@ -69,28 +57,28 @@ class ExampleLists(Vendor):
         """`members` is null while a list is being counted."""
         row = Row(
             id,
-            text_of(raw, "title") or id,
-            whole(raw.get("members")),
-            KINDS.get(text_of(raw, "kind"), "unknown"),
-            STATES.get(text_of(raw, "state"), "unknown"),
-            description=text_of(raw, "about"),
+            text_at(raw, "title") or id,
+            as_count(raw.get("members")),
+            KINDS.get(text_at(raw, "kind"), "unknown"),
+            STATES.get(text_at(raw, "state"), "unknown"),
+            description=text_at(raw, "about"),
             created=raw.get("created_at"),
             updated=raw.get("updated_at"),
-            details=picked(raw, "kind", "state"),
+            details=pick(raw, "kind", "state"),
         )
         if row.size is None and row.status == "processing":
             row.size_note = "not counted yet: Example Lists is still counting it"
         return row
 
-    def one(self, id: str, values: Values) -> Request | None:
+    def get_request(self, id: str, values: Values) -> Request | None:
         """By id."""
         return Request(f"lists/{id}")
 
-    def one_rows(self, body: object) -> Sequence[object]:
+    def parse_one(self, body: object) -> Sequence[object]:
         """The list itself, in no envelope."""
-        return [an_object(body)]
+        return [as_object(body)]
 
-    def wait(self, body: object) -> object:
+    def retry_after(self, body: object) -> object:
         """A 429 says `{"error": {"code": "slow_down", "retry_in_s": 7}}`."""
         error = body.get("error") if is_object(body) else None
         return error.get("retry_in_s") if is_object(error) else None

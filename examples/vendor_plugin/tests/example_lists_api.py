@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from audience_mcp.testing import Answer, Asked, Served, serving
+from audience_mcp.testing import Answer, Asked, Served, serve_api
 
 KEY = "key-of-the-test"
 
@@ -51,6 +51,6 @@ def page(query: Mapping[str, Sequence[str]], rows: Sequence[object]) -> Answer:
 @asynccontextmanager
 async def serve(rows: Sequence[object]) -> AsyncIterator[Served]:
     """The API on loopback, and the variables that lead there."""
-    async with serving(lambda asked: answer(asked, rows)) as (origin, asked):
+    async with serve_api(lambda asked: answer(asked, rows)) as (origin, asked):
         variables = {"EXAMPLELISTS_API_KEY": KEY, "EXAMPLELISTS_BASE_URL": f"{origin}/v1"}
         yield Served(variables, asked)

@@ -48,5 +48,5 @@ def test_a_list_that_is_being_counted_says_so_instead_of_a_size() -> None:
 
 
 def test_a_wait_is_found_in_the_body_of_an_error() -> None:
-    assert ExampleLists().wait({"error": {"code": "slow_down", "retry_in_s": 7}}) == 7
-    assert ExampleLists().wait("<html>") is None
+    assert ExampleLists().retry_after({"error": {"code": "slow_down", "retry_in_s": 7}}) == 7
+    assert ExampleLists().retry_after("<html>") is None

@@ -1,0 +1,95 @@
+"""Rows as they are shown: cleaned, dated, cut to what a reader needs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from audience_mcp.catalog.models import Audience
+from audience_mcp.core.audience import Row
+from audience_mcp.core.dates import parse_datetime, to_rfc3339
+from audience_mcp.core.text import clean, to_json
+from audience_mcp.vendors.base import Vendor
+
+MAX_DETAILS = 12
+MAX_DETAILS_CHARS = 1200
+MAX_ITEMS = 5
+MAX_DEPTH = 3
+_DROP = object()
+
+
+def display_name(row: Row) -> str:
+    """The name as it is shown: clean, and the id where nothing is left of it."""
+    return clean(row.name) or clean(row.id)
+
+
+def to_concise(source: str, vendor: Vendor, row: Row) -> Audience:
+    """A row with its ref, name and size, and only what is remarkable besides."""
+    return Audience(
+        ref=f"{source}:{row.id}",
+        name=display_name(row),
+        size=row.size,
+        size_max=row.size_max,
+        size_note=clean(row.size_note or (vendor.size_unknown if row.size is None else None)) or None,
+        type=None if row.type == "static" else row.type,
+        status=None if row.status == "ready" else row.status,
+    )
+
+
+def to_full(source: str, vendor: Vendor, row: Row) -> Audience:
+    """A row with everything known of it."""
+    audience = to_concise(source, vendor, row)
+    audience.type, audience.status = row.type, row.status
+    audience.source, audience.vendor, audience.id = source, vendor.name, row.id
+    audience.description = clean(row.description) or None
+    audience.created_at, audience.updated_at = _dated(row.created), _dated(row.updated)
+    audience.details = clean_details(row.details) if row.details else None
+    return audience
+
+
+def _dated(value: object) -> str | None:
+    when = parse_datetime(value)
+    return to_rfc3339(when) if when else None
+
+
+def clean_details(facts: Mapping[str, object]) -> dict[str, Any] | None:
+    """A vendor's further facts, cleaned: at most 12 of them and 1,200 characters of JSON."""
+    shown: dict[str, Any] = {}
+    left = MAX_DETAILS_CHARS - 1
+    for key, value in facts.items():
+        name, plain = clean(key, 60), _plain(value, MAX_DEPTH)
+        if not name or plain is _DROP:
+            continue
+        cost = len(to_json({name: plain})) - 1
+        if cost <= left and len(shown) < MAX_DETAILS:
+            left -= cost
+            shown[name] = plain
+    return shown or None
+
+
+def _plain(value: object, depth: int) -> Any:
+    """`value` as JSON that every client can read, or `_DROP`."""
+    if value is None or isinstance(value, bool):
+        return _DROP if value is None else value
+    if isinstance(value, str):
+        return clean(value) or _DROP
+    if isinstance(value, int):
+        return value if abs(value) <= 2**53 else str(value) if abs(value) < 10**20 else _DROP
+    if isinstance(value, float):
+        return (
+            _DROP
+            if not math.isfinite(value)
+            else int(value)
+            if value.is_integer() and abs(value) <= 2**53
+            else value
+        )
+    if depth == 0:
+        return _DROP
+    if isinstance(value, Mapping):
+        pairs = ((clean(k, 60), _plain(v, depth - 1)) for k, v in list(value.items())[:MAX_DETAILS])
+        return {k: v for k, v in pairs if k and v is not _DROP} or _DROP
+    if isinstance(value, (list, tuple)):
+        items = [_plain(item, depth - 1) for item in value[:MAX_ITEMS]]
+        return [item for item in items if item is not _DROP] or _DROP
+    return _DROP

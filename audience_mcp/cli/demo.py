@@ -1,0 +1,117 @@
+"""A real client asks a real server, started as a subprocess, what a marketer would ask."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp import Client, StdioServerParameters
+
+Answer = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, the one tool call that answers it, and the answer in words."""
+
+    words: str
+    tool: str
+    arguments: dict[str, Any]
+    told: Callable[[Answer], list[str]]
+
+
+def _row(row: Answer) -> str:
+    size = f"{row['size']:>11,}" if "size" in row else "    unknown"
+    remark = ", ".join(str(row[key]) for key in ("type", "status", "size_note") if key in row)
+    return f"{size}  {row['name']}  [{row['ref']}]{f'  ({remark})' if remark else ''}"
+
+
+def _rows(answer: Answer) -> list[str]:
+    left = answer["matched"] - answer["returned"]
+    return [_row(row) for row in answer["audiences"]] + ([f"… and {left:,} more"] if left else [])
+
+
+def _total(answer: Answer) -> list[str]:
+    return [
+        f"{answer['sum_of_sizes']:,} in {answer['matched']:,} audiences; "
+        f"{answer['unknown_sizes']:,} of them of unknown size, which are not in the sum"
+    ]
+
+
+def _by_source(answer: Answer) -> list[str]:
+    return [
+        f"{s['source']:<9} {s['audiences']:>4,} audiences, {s['sum_of_sizes']:>11,} {s['size_counts']}"
+        for s in answer["sources"]
+    ] + [f"Is that all of them? {'Yes: every page was read.' if answer['complete'] else 'No.'}"]
+
+
+def _one(answer: Answer) -> list[str]:
+    said = []
+    for row in answer["audiences"]:
+        said.append(_row(row))
+        said += [
+            f"{key}: {row[key]}" for key in ("status", "created_at", "updated_at", "details") if key in row
+        ]
+    return said
+
+
+QUESTIONS = (
+    Question("Which are my five biggest audiences?", "list_audiences", {"limit": 5}, _rows),
+    Question("How big is VIP, everywhere?", "list_audiences", {"search": "VIP"}, _rows),
+    Question(
+        "How many people are in Whop audiences, all told?",
+        "list_audiences",
+        {"sources": ["whop"], "limit": 0},
+        lambda a: [*_total(a), "A person in two audiences counts twice."],
+    ),
+    Question("Which audiences failed to process?", "list_audiences", {"status": "failed", "limit": 5}, _rows),
+    Question(
+        "Which are still being processed?", "list_audiences", {"status": "processing", "limit": 5}, _rows
+    ),
+    Question("What can you see, and is that all of them?", "list_audiences", {"limit": 0}, _by_source),
+    Question(
+        "What came in since October?",
+        "list_audiences",
+        {"created_since": "2026-10-01", "sort": "newest", "limit": 5},
+        _rows,
+    ),
+    Question(
+        "Tell me about the audience VIP at Batch.",
+        "get_audience",
+        {"audience": "VIP", "source": "batch"},
+        _one,
+    ),
+)
+
+
+async def _asked(client: Client, question: Question) -> bool:
+    result = await client.call_tool(question.tool, question.arguments)
+    print(f"\n? {question.words}\n  {question.tool}({json.dumps(question.arguments, ensure_ascii=False)})")
+    if result.is_error or not isinstance(result.structured_content, dict):
+        text = " ".join(block.text for block in result.content if isinstance(block, types.TextContent))
+        print(f"  ! {text}")
+        return False
+    for line in question.told(result.structured_content):
+        print(f"    {line}")
+    return True
+
+
+async def _demo() -> bool:
+    server = StdioServerParameters(command=sys.executable, args=["-m", "audience_mcp", "--sandbox"])
+    async with Client(server) as client:
+        tools = await client.list_tools()
+        print("Connected over stdio to audience-mcp --sandbox (made-up audiences of four vendors).")
+        print(f"Tools: {', '.join(tool.name for tool in tools.tools)}")
+        answered = [await _asked(client, question) for question in QUESTIONS]
+    print(f"\n{sum(answered)} of {len(answered)} questions answered, one call each.")
+    return all(answered)
+
+
+def run_demo() -> int:
+    """Print questions, tool calls and answers; 0 where all were answered."""
+    return 0 if anyio.run(_demo) else 1

@@ -1,0 +1,35 @@
+"""One audience as it is held, and the words for how it is made and how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+AudienceType = Literal["static", "dynamic", "lookalike", "unknown"]
+"""How membership is decided: a list, a rule, likeness to another audience, or not known."""
+
+
+Status = Literal["ready", "processing", "partial", "failed", "unknown"]
+"""Where an audience stands in its vendor's processing."""
+
+
+@dataclass(slots=True)
+class Row:
+    """One audience as it is held: light, because a source may have a hundred thousand.
+
+    Dates are the vendor's own values and are read when asked for; `details` are the vendor's further
+    facts under its own names and are cleaned when shown.
+    """
+
+    id: str
+    name: str
+    size: int | None = None
+    type: AudienceType = "static"
+    status: Status = "ready"
+    size_note: str | None = None
+    size_max: int | None = None
+    description: str | None = None
+    created: object = None
+    updated: object = None
+    details: Mapping[str, object] | None = None
