@@ -19,7 +19,10 @@ class Row:
     """One audience as it is held: light, because a source may have a hundred thousand.
 
     Dates are the vendor's own values and are read when asked for; `details` are the vendor's further
-    facts under its own names and are cleaned when shown.
+    facts under its own names and are cleaned when shown. size_max: the upper end where the vendor gives a
+    range, of which `size` is then the lower end. kind: the vendor's word for this sort of audience, where
+    it has several. part_of: the id, at the same source, of the audience that this one lies within.
+    size_pending: whether the size costs a request that has not been answered yet.
     """
 
     id: str
@@ -29,6 +32,9 @@ class Row:
     status: Status = "ready"
     size_note: str | None = None
     size_max: int | None = None
+    kind: str | None = None
+    part_of: str | None = None
+    size_pending: bool = False
     description: str | None = None
     created: object = None
     updated: object = None
