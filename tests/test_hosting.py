@@ -198,3 +198,67 @@ async def test_one_catalog_is_opened_for_all_requests_and_closed_at_the_end() ->
                 assert "No vendor is configured yet" in answer.text
         assert events == ["opened"]
     assert events == ["opened", "closed"]
+
+
+@pytest.fixture
+def anywhere() -> hosting.Starlette:
+    configured = load_configuration({}, load_vendors().values())
+    who = access_policy({}, reachable_via=None)
+    return hosting.build_app(configured, lambda: open_catalog(configured), who, logs.Redactor([]))
+
+
+async def status_of(app: hosting.Starlette, **headers: str) -> int:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
+    every = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25", **headers}
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            return (await http.post("/mcp", json=call, headers=every)).status_code
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "LocalHost:8000", "127.0.0.1:1", "[::1]:8000"])
+async def test_the_names_of_this_computer_are_answered_in_any_case(
+    anywhere: hosting.Starlette, host: str
+) -> None:
+    assert await status_of(anywhere, Host=host) == 200
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:evil.com",
+        "localhost:evil.example",
+        "localhost:80:80",
+        "localhost:",
+        "localhost:*",
+        "localhost.evil.example",
+        "evil.example#localhost:80",
+        "evil@localhost",
+        "",
+    ],
+)
+async def test_a_host_that_only_begins_like_a_name_of_this_computer_is_refused(
+    anywhere: hosting.Starlette, host: str
+) -> None:
+    assert await status_of(anywhere, Host=host) == 421
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost:3000", 200),
+        ("HTTP://LOCALHOST:3000", 200),
+        ("http://localhost:evil.example", 403),
+        ("http://localhost.evil.example", 403),
+        ("http://evil.example", 403),
+        ("null", 403),
+        ("file://", 403),
+    ],
+)
+async def test_a_page_of_another_site_is_refused(
+    anywhere: hosting.Starlette, origin: str, status: int
+) -> None:
+    assert await status_of(anywhere, Origin=origin) == status

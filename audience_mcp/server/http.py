@@ -1,7 +1,7 @@
 """Serves over Streamable HTTP at `/mcp`, stateless, with `/health` beside it.
 
-For this computer only, unless there is a token to ask callers for. The token opens the door and goes no
-further: vendors are asked with the keys in the environment, whoever calls.
+For this computer only, unless callers can be known, by a token or by OAuth. What they send goes no further:
+vendors are called with the keys in the environment, whoever calls.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import FrameType
 
 import uvicorn
@@ -29,7 +29,7 @@ from audience_mcp.config import Configuration, Environment
 from audience_mcp.core import logs
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.core.process import exit_within, tune_gc
-from audience_mcp.server.auth import AccessPolicy, _Bearer, access_policy
+from audience_mcp.server.auth import AccessPolicy, HeaderGuard, TokenGuard, access_policy
 from audience_mcp.server.startup import Startup
 from audience_mcp.server.tools import OpenCatalog, build_server
 
@@ -124,17 +124,28 @@ def build_app(
         json_response=False,  # a single JSON response would have no room for progress
         security_settings=who.security(),
     )
+    closing = AsyncExitStack()
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with closing, manager.run():
+            yield
+
     starlette = Starlette(
         routes=[
             # Not GET: the stream it would open carries nothing when there are no sessions.
-            Route("/mcp", StreamableHTTPASGIApp(manager), methods=["POST"]),
+            Route("/mcp", HeaderGuard(StreamableHTTPASGIApp(manager)), methods=["POST"]),
             Route("/health", _health, methods=["GET"]),
         ],
-        lifespan=lambda _: manager.run(),
+        lifespan=lifespan,
     )
     starlette.router.redirect_slashes = False  # a redirect would echo a Host header that nobody checked
     if who.token is not None:
-        starlette.add_middleware(_Bearer, token=who.token)
+        starlette.add_middleware(TokenGuard, token=who.token)
+    elif who.oauth is not None:
+        from audience_mcp.server.oauth import protect  # it brings PyJWT: only where it is needed
+
+        closing.push_async_callback(protect(starlette, who.oauth, open_paths=["/health"]).aclose)
     return starlette
 
 
