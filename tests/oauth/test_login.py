@@ -5,7 +5,6 @@ The server is npm's oidc-provider, which `python tests/clients/install.py` insta
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -29,7 +28,7 @@ from pydantic import AnyUrl
 
 from tests.clients.test_clients import node
 from tests.e2e.test_http import ERAS, answer_of, posted
-from tests.support.hosting import Hosted, hosted
+from tests.support.hosting import Hosted, free_port, hosted
 from tests.support.login import (
     CLIENT_DOCUMENT_URL,
     REDIRECT_URI,
@@ -47,12 +46,6 @@ SCOPE = "audiences:read"
 def issuer() -> Iterator[str]:
     with authorization_server(node()) as issuer:
         yield issuer
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,13 @@ TOKEN = "a-token-of-at-least-32-characters-0123456789"
 AUTHORIZED = {"Authorization": f"Bearer {TOKEN}"}
 
 
+def free_port() -> int:
+    """A port that nothing listens on, for a program that must be told one."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
 class Hosted:
     """A server that is serving. url: of its MCP endpoint. log: the lines of its stderr so far."""
 
