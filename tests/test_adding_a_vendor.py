@@ -14,10 +14,10 @@ import pytest
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import PagingStopped
 from audience_mcp.core.values import as_count
-from audience_mcp.sources.client import ATTEMPTS, LONGEST_WAIT_S, RETRIED
+from audience_mcp.sources.client import ATTEMPTS, RETRIED
+from audience_mcp.sources.pacing import LONGEST_WAIT_S
 from audience_mcp.sources.pager import MAX_PAGES, Pager, row_of
-from audience_mcp.vendors import base, parsing
-from audience_mcp.vendors.base import Request, Setting, Vendor
+from audience_mcp.vendors import Request, Setting, Vendor, base, parsing
 
 pytestmark = pytest.mark.anyio
 

@@ -179,7 +179,7 @@ async def test_a_vendor_that_counts_more_than_it_lists_makes_the_reading_incompl
     assert (answer.matched, answer.complete) == (2, complete)
     if count > 2:
         assert answer.sources[0].error is not None
-        assert "counts 3 audiences but listed only 2" in answer.sources[0].error.message
+        assert "reports 3 audiences but listed only 2" in answer.sources[0].error.message
     if count < 2:
         assert answer.notes is not None
         assert "counts 1 audiences" in answer.notes[0]

@@ -102,9 +102,9 @@ async def test_sources_are_asked_side_by_side() -> None:
         (401, {}, "unauthorized", "WHOP_API_KEY"),
         (403, {}, "forbidden", "audience:basic:read"),
         (404, {}, "not_found", "WHOP_BASE_URL"),
-        (500, {}, "unavailable", "Ask again later"),
+        (500, {}, "unavailable", "Try again later"),
         (200, "<html>hello</html>", "bad_response", "WHOP_BASE_URL"),
-        (200, {"unexpected": True}, "bad_response", "not as documented"),
+        (200, {"unexpected": True}, "bad_response", "not in the documented format"),
     ],
 )
 async def test_what_is_wrong_is_told_with_how_to_mend_it_and_the_other_sources_are_fine(

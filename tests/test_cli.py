@@ -26,7 +26,7 @@ from audience_mcp.sandbox.app import serve
 from audience_mcp.server import http as hosting
 from audience_mcp.server import stdio
 from audience_mcp.server.schemas import tool_schema
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.apart import apart
 from tests.support.served import connected
 
@@ -60,7 +60,10 @@ def _by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """No variable of the tester's, and the log left as the test runner has it."""
     for name in list(os.environ):
         if name.startswith("AUDIENCE_MCP_") or any(
-            name.startswith(v) for kind in BUILT_IN for s in kind.settings for v in s.variables
+            name.startswith(v)
+            for kind in built_in_vendors().values()
+            for s in kind.settings
+            for v in s.variables
         ):
             monkeypatch.delenv(name)
     monkeypatch.setattr(logs, "set_up", lambda level, redactor: None)

@@ -16,9 +16,9 @@ from audience_mcp.config import (
     required_variables,
 )
 from audience_mcp.core.errors import ConfigurationError
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors.registry import built_in_vendors
 
-KINDS = [kind() for kind in BUILT_IN]
+KINDS = [*built_in_vendors().values()]
 BATCH = {"BATCH_REST_API_KEY": "key-of-batch", "BATCH_PROJECT_KEY": "project-of-batch"}
 WHOP = {"WHOP_API_KEY": "key-of-whop", "WHOP_ACCOUNT_ID": "biz_1"}
 

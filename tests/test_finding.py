@@ -11,7 +11,7 @@ import pytest
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.errors import ToolError, VendorError
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED
-from audience_mcp.vendors.base import Request, Values
+from audience_mcp.vendors import Request, Values
 from tests.support.clock import FakeClock
 from tests.support.scripted import Acme, Direct, Script, catalog_of, rows, settled
 from tests.support.served import Connected, connected

@@ -36,9 +36,8 @@ from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Limits, Pool
 from audience_mcp.sources.reader import Connect
 from audience_mcp.sources.responses import describe_status
-from audience_mcp.vendors import registry
-from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
-from audience_mcp.vendors.registry import BUILT_IN, GROUP, load_vendors
+from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, registry
+from audience_mcp.vendors.registry import GROUP, built_in_vendors, load_vendors
 from tests.support import faults
 from tests.support.clock import FakeClock
 from tests.support.process import environment
@@ -473,7 +472,7 @@ async def test_a_provoked_message_is_said_as_its_heading_has_it(message: str, ho
     assert any(pattern(message).fullmatch(each) for each in heads), said
 
 
-@pytest.mark.parametrize("kind", BUILT_IN)
+@pytest.mark.parametrize("kind", [type(vendor) for vendor in built_in_vendors().values()])
 @pytest.mark.parametrize("code", [201, 301, 400, 401, 403, 404, 408, 409, 425, 429, 500, 501, 503])
 def test_whatever_status_a_vendor_answers_with_its_message_has_a_heading(
     kind: type[Vendor], code: int
@@ -536,7 +535,9 @@ def declared(vendor: Vendor) -> dict[str, str]:
 
 
 def test_the_table_of_vendors_is_what_their_adapters_declare() -> None:
-    assert table(VENDORS, "What is asked") == {kind.title: declared(kind()) for kind in BUILT_IN}
+    assert table(VENDORS, "What is asked") == {
+        kind.title: declared(kind) for kind in built_in_vendors().values()
+    }
 
 
 async def test_types_statuses_and_dates_of_the_guide_are_those_that_the_sandbox_shows() -> None:
@@ -544,7 +545,7 @@ async def test_types_statuses_and_dates_of_the_guide_are_those_that_the_sandbox_
     async with faults.serving() as server:
         variables = server.sandbox.environment(server.origin) | {"AUDIENCE_MCP_MAX_CHARS": "1000000"}
         async with client_of(variables) as client:
-            for kind in BUILT_IN:
+            for kind in built_in_vendors().values():
                 arguments = {"sources": [kind.name], "detail": "full", "limit": 1_000}
                 rows = (await client.call_tool("list_audiences", arguments)).structured_content["audiences"]
                 column = told[kind.title]
@@ -559,7 +560,7 @@ async def test_types_statuses_and_dates_of_the_guide_are_those_that_the_sandbox_
 
 def test_the_field_that_a_size_is_read_from_is_the_one_in_the_guide() -> None:
     told = table(VENDORS, "What comes back")
-    for kind in BUILT_IN:
+    for kind in built_in_vendors().values():
         (field,) = re.findall(r"`(\w+)`", told[kind.title]["size is"])
         raw = {"type": "Static", "status": "ready", "indexing_state": "APPLIED"}
         assert kind().row(raw, "1").size is None
@@ -584,17 +585,19 @@ def test_every_threat_names_its_tests() -> None:
 
 def test_every_vendor_has_its_least_privilege_key_in_the_security_guide() -> None:
     keys = SECURITY.split("## A key with the least rights\n")[1].split("\n## ")[0]
-    assert re.findall(r"^\| ([\w.]+) \|", keys, re.M)[1:] == [kind.title for kind in BUILT_IN]
+    assert re.findall(r"^\| ([\w.]+) \|", keys, re.M)[1:] == [
+        kind.title for kind in built_in_vendors().values()
+    ]
 
 
 @pytest.mark.parametrize("guide", ["troubleshooting.md", "security.md", "vendors.md"])
 def test_a_guide_names_only_real_variables_commands_and_files(guide: str) -> None:
     text = (DOCS / guide).read_text(encoding="utf-8")
-    declared = {v for kind in BUILT_IN for s in kind.settings for v in s.variables}
+    declared = {v for kind in built_in_vendors().values() for s in kind.settings for v in s.variables}
     own = {"DEADLINE_S", "CACHE_S", "MAX_CHARS", "LOG_LEVEL", "HTTP_TOKEN", "ALLOWED_HOSTS"}
     own |= {"OAUTH_ISSUER", "OAUTH_AUDIENCE", "OAUTH_ALLOWED", "PUBLIC_URL"}
     declared |= {f"AUDIENCE_MCP_{name}" for name in own}
-    vendor = "|".join(kind.name.upper() for kind in BUILT_IN)
+    vendor = "|".join(kind.name.upper() for kind in built_in_vendors().values())
     for name in re.findall(rf"\b(?:{vendor}|ATOMS|AUDIENCE_MCP)_[A-Z_]+\b", text):
         assert name in declared or name == "BATCH_PROJECT_KEY_FR", name
     commands = {command.name for command in build_application().registered_commands}

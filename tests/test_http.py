@@ -24,8 +24,8 @@ from audience_mcp.core.errors import PagingStopped, VendorError
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sources.client import RETRY_BUDGET, VendorClient
 from audience_mcp.sources.connections import Limits, Pool
-from audience_mcp.vendors.base import Request
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors import Request
+from audience_mcp.vendors.registry import built_in_vendors
 from tests.support import faults
 from tests.support.clock import START, FakeClock
 from tests.support.faults import MARKER, MEBIBYTE, Fault, FaultServer, refused, replied, serving
@@ -40,7 +40,7 @@ NOT_RETRIED = [204, 206, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 409, 
 
 def account_at(origin: str, vendor: str = "whop", **variables: str) -> Account:
     """The account of the sandbox at `origin`, with some variables of its own."""
-    kinds = [kind() for kind in BUILT_IN if kind.name == vendor]
+    kinds = [built_in_vendors()[vendor]]
     account = load_configuration({**SANDBOX.environment(origin), **variables}, kinds).sources[0].account
     assert account is not None
     return account
@@ -347,7 +347,7 @@ async def test_a_whole_answer_has_a_time_limit_in_real_time_too() -> None:
         finally:
             await pool.aclose()
         assert raised.value.kind == "timeout"
-        assert "did not finish" in raised.value.message
+        assert "did not complete" in raised.value.message
 
 
 class _Hurried(Clock):
@@ -665,8 +665,8 @@ async def test_gzip_that_cannot_be_unpacked_is_no_answer() -> None:
     ("fault", "says"),
     [
         (faults.html(200), "a web page"),
-        (replied(200, b""), "an empty answer"),
-        (replied(200, b" \n"), "an empty answer"),
+        (replied(200, b""), "an empty response"),
+        (replied(200, b" \n"), "an empty response"),
         (replied(200, b'{"data": [' + MARKER.encode()), "not JSON"),
         (replied(200, b"[" * 100_000), "not JSON"),
         (replied(200, b"\xff\xfe\xfd"), "not JSON"),

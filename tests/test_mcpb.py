@@ -26,7 +26,7 @@ from audience_mcp.config import Settings
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.server.tools import TOOLS
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.process import environment
 
 if sys.version_info >= (3, 11):
@@ -79,7 +79,7 @@ def test_the_manifest_is_of_the_package_in_its_version() -> None:
 
 
 def test_the_manifest_asks_for_every_setting_that_a_vendor_declares_and_hides_the_secret_ones() -> None:
-    declared = {s.variables[0]: s for vendor in BUILT_IN for s in vendor.settings}
+    declared = {s.variables[0]: s for vendor in built_in_vendors().values() for s in vendor.settings}
     asked = {name: OPTIONS[name.lower()] for name in ENV if not name.startswith("AUDIENCE_MCP_")}
     assert list(asked) == list(declared)
     for name, setting in declared.items():
@@ -99,7 +99,7 @@ def test_the_manifest_asks_for_the_servers_own_settings_within_their_bounds() ->
         "audience_mcp_max_chars": (default.max_chars, 4_000, 1_000_000),
         "audience_mcp_log_level": (default.log_level, None, None),
     }
-    rate = next(s for v in BUILT_IN for s in v.settings if s.role == "max_rps")
+    rate = next(s for v in built_in_vendors().values() for s in v.settings if s.role == "max_rps")
     option = OPTIONS[rate.variables[0].lower()]
     assert (str(option["default"]), option["min"], option["max"]) == (rate.default, 0.01, 1000)
 

@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 
 from audience_mcp import __version__
 from audience_mcp.config import LOG_LEVELS, Settings
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors.registry import built_in_vendors
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT.parent / "shared" / "specs" / "server.schema.json"
@@ -49,7 +49,7 @@ def test_server_json_says_what_the_schema_cannot_check() -> None:
 def test_server_json_names_every_variable_as_the_vendors_declare_it() -> None:
     told = {v["name"]: v for v in SERVER["packages"][0]["environmentVariables"]}
     declared = {}
-    for vendor in BUILT_IN:
+    for vendor in built_in_vendors().values():
         for setting in vendor.settings:
             declared[setting.variables[0]] = (setting.secret, setting.default)
     default = Settings()
@@ -66,7 +66,7 @@ def test_server_json_names_every_variable_as_the_vendors_declare_it() -> None:
 
 
 def test_the_readme_names_every_variable_with_its_default() -> None:
-    for vendor in BUILT_IN:
+    for vendor in built_in_vendors().values():
         for setting in vendor.settings:
             for variable in setting.variables:
                 assert f"`{variable}`" in README

@@ -26,12 +26,12 @@ from audience_mcp.core.values import WHOLE_MAX, as_count
 from audience_mcp.server.schemas import tool_schema
 from audience_mcp.sources.pager import Pager, row_of
 from audience_mcp.sources.responses import LONGEST_HINT_S, parse_body, parse_wait
-from audience_mcp.vendors.base import Page, Request, Values, Vendor
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors import Page, Request, Values, Vendor
+from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.examples import examples
 
 T = TypeVar("T")
-VENDORS = [kind() for kind in BUILT_IN]
+VENDORS = [*built_in_vendors().values()]
 by_name = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 VALUES: Values = {
     "api_key": "k",

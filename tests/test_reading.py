@@ -11,7 +11,8 @@ from audience_mcp.catalog.catalog import Catalog
 from audience_mcp.catalog.models import AudienceList
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.errors import ToolError, VendorError
-from audience_mcp.sources.reader import RESUME_WITHIN_S, UNATTENDED_S
+from audience_mcp.sources.freshness import RESUME_AFTER_PAGE_S
+from audience_mcp.sources.reader import UNATTENDED_S
 from tests.support.clock import FakeClock
 from tests.support.scripted import Acme, Direct, Script, catalog_of, rows, settled
 
@@ -72,6 +73,7 @@ async def test_refresh_reads_again_and_joins_a_reading_under_way() -> None:
     script, clock = two_pages(), FakeClock()
     async with catalog_of(clock, {"acme": script}) as catalog:
         await ask(catalog)
+        clock.advance(10)
         async with anyio.create_task_group() as calls:
             for _ in range(3):
                 calls.start_soon(lambda: ask(catalog, refresh=True))
@@ -107,7 +109,7 @@ async def test_a_call_at_its_deadline_tells_how_far_it_got_and_the_next_one_goes
     assert script.asked == ["", "c1"]
 
 
-async def test_a_reading_that_ended_behind_an_answer_serves_the_next_call_whatever_its_age() -> None:
+async def test_a_reading_that_ended_behind_an_answer_serves_the_next_call_for_ten_minutes() -> None:
     gate = anyio.Event()
     script, clock = two_pages(), FakeClock()
     script.pages["c1"] = (gate, script.pages["c1"])
@@ -118,7 +120,7 @@ async def test_a_reading_that_ended_behind_an_answer_serves_the_next_call_whatev
             clock.advance(45)
         gate.set()
         await settled()
-        clock.advance(10_000)
+        clock.advance(599)
         assert (await ask(catalog)).complete
         clock.advance(59)
         assert (await ask(catalog)).complete
@@ -141,6 +143,7 @@ async def test_the_refresh_that_was_answered_too_early_is_continued_and_not_begu
         await settled()
         assert (await ask(catalog, refresh=True)).complete
         assert script.asked == ["", "c1"]
+        clock.advance(10)
         await ask(catalog, refresh=True)
         assert script.asked == ["", "c1", "", "c1"]
 
@@ -188,16 +191,17 @@ async def test_a_reading_that_broke_off_long_ago_is_begun_anew() -> None:
     script.pages["c1"] = [DOWN, script.pages["c1"]]
     async with catalog_of(clock, {"acme": script}) as catalog:
         await ask(catalog)
-        clock.advance(RESUME_WITHIN_S)
+        clock.advance(RESUME_AFTER_PAGE_S)
         assert (await ask(catalog)).complete
     assert script.asked == ["", "c1", "", "c1"]
 
 
 async def test_refresh_does_not_go_on_with_old_pages() -> None:
-    script = two_pages()
+    script, clock = two_pages(), FakeClock()
     script.pages["c1"] = [DOWN, script.pages["c1"]]
-    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+    async with catalog_of(clock, {"acme": script}) as catalog:
         await ask(catalog)
+        clock.advance(10)
         assert (await ask(catalog, refresh=True)).complete
     assert script.asked == ["", "c1", "", "c1"]
 
@@ -223,11 +227,12 @@ async def test_the_last_complete_reading_answers_where_a_newer_one_fails() -> No
         clock.advance(600)
         script.pages[""] = DOWN
         after = await ask(catalog)
-    assert (after.matched, after.sum_of_sizes, after.complete) == (4, 100, True)
+    assert (after.matched, after.sum_of_sizes, after.complete) == (4, 100, False)
     assert after.sources[0].as_of == before.sources[0].as_of
+    assert after.sources[0].error is not None
+    assert after.sources[0].error.message == DOWN.message
     assert after.notes is not None
-    assert "last complete reading" in after.notes[0]
-    assert DOWN.message in after.notes[0]
+    assert any("as of its last complete reading" in note for note in after.notes)
 
 
 async def test_the_last_complete_reading_answers_while_a_newer_one_is_under_way() -> None:
@@ -246,9 +251,9 @@ async def test_the_last_complete_reading_answers_while_a_newer_one_is_under_way(
             await settled()
             clock.advance(45)
     (answer,) = answers
-    assert (answer.matched, answer.complete) == (4, True)
-    assert answer.notes is not None
-    assert "the reading goes on" in answer.notes[0]
+    assert (answer.matched, answer.complete) == (4, False)
+    assert answer.sources[0].error is not None
+    assert "the reading goes on" in answer.sources[0].error.message
 
 
 async def test_a_reading_that_nobody_waits_for_any_more_pauses_and_is_gone_on_with() -> None:
@@ -363,18 +368,19 @@ async def test_what_was_read_answers_where_a_reading_begun_anew_gets_less_far() 
 
 
 async def test_a_refresh_reads_again_though_another_call_still_waits_for_another_source() -> None:
-    gate = anyio.Event()
+    gate, clock = anyio.Event(), FakeClock()
     scripts = {"fast": two_pages(), "slow": Script({"": (gate, {"rows": []})})}
-    async with catalog_of(FakeClock(), scripts) as catalog, anyio.create_task_group() as calls:
+    async with catalog_of(clock, scripts) as catalog, anyio.create_task_group() as calls:
         calls.start_soon(lambda: ask(catalog, refresh=True))
         await settled()
         assert scripts["fast"].asked == ["", "c1"]
+        clock.advance(10)
         await ask(catalog, sources=["fast"], refresh=True)
         assert scripts["fast"].asked == ["", "c1", "", "c1"]
         gate.set()
 
 
-@pytest.mark.parametrize("part", ["first", "page", "row_id", "row", "one", "one_rows"])
+@pytest.mark.parametrize("part", ["list_request", "page", "row_id", "row", "get_request", "parse_one"])
 async def test_a_fault_in_a_vendors_code_leaves_the_other_sources_their_answers(part: str) -> None:
     class Faulty(Direct):
         def headers(self, values: Any) -> Any:
@@ -445,12 +451,9 @@ async def test_a_call_that_still_waits_elsewhere_answers_with_what_another_has_r
             gate.set()
     (answer,) = answers
     acme = next(report for report in answer.sources if report.source == "fast")
-    assert (answer.sum_of_sizes, acme.complete, acme.error, acme.as_of) == (
-        100,
-        True,
-        None,
-        "2026-11-20T12:00:20Z",
-    )
+    assert (answer.sum_of_sizes, acme.complete, acme.error) == (100, True, None)
+    began = "2026-11-20T12:00:00Z" if "c1" in first else "2026-11-20T12:00:20Z"
+    assert acme.as_of == began  # when its first page came, however late the last one
     assert answer.notes is None
 
 
@@ -462,3 +465,64 @@ async def test_the_longest_of_several_broken_readings_is_kept() -> None:
         script.pages[""] = {"rows": rows(1, 2, 3), "next": "c1"}
         matched += [(await ask(catalog)).matched for _ in range(3)]
     assert matched == [5, 5, 5, 5]
+
+
+async def test_old_pages_and_new_ones_are_never_joined_as_one_fresh_reading() -> None:
+    script, clock = two_pages(), FakeClock()
+    script.pages["c1"] = [DOWN, script.pages["c1"]]
+    async with catalog_of(clock, {"acme": script}) as catalog:
+        await ask(catalog)
+        clock.advance(5.9 * 3600)
+        script.pages[""] = {"rows": rows(100, 200), "next": "c1", "count": 4}
+        answer = await ask(catalog)
+    assert (answer.sum_of_sizes, answer.complete) == (370, True)
+    assert script.asked == ["", "c1", "", "c1"]
+    assert answer.sources[0].as_of == "2026-11-20T17:54:00Z"
+
+
+async def test_a_resumed_reading_is_as_old_as_its_first_page() -> None:
+    script, clock = two_pages(), FakeClock()
+    script.pages["c1"] = [DOWN, script.pages["c1"]]
+    async with catalog_of(clock, {"acme": script}) as catalog:
+        await ask(catalog)
+        clock.advance(RESUME_AFTER_PAGE_S - 1)
+        answer = await ask(catalog)
+    assert answer.complete
+    assert script.asked == ["", "c1", "c1"]
+    assert answer.sources[0].as_of == "2026-11-20T12:00:00Z"
+
+
+async def test_a_reading_whose_first_page_is_an_hour_old_is_begun_anew_though_its_last_is_not() -> None:
+    pages = {f"c{n}": {"rows": rows(n, start=n), "next": f"c{n + 1}"} for n in range(1, 8)}
+    pages[""] = {"rows": rows(0, start=100), "next": "c1"}
+    script, clock = Script({k: [DOWN, page] if k else page for k, page in pages.items()}), FakeClock()
+    async with catalog_of(clock, {"acme": script}) as catalog:
+        for _ in range(7):
+            await ask(catalog)
+            clock.advance(RESUME_AFTER_PAGE_S - 1)
+        await ask(catalog)
+    assert script.asked.count("") == 2
+
+
+async def test_the_last_complete_reading_is_not_shown_after_a_day() -> None:
+    script, clock = two_pages(), FakeClock()
+    async with catalog_of(clock, {"acme": script}) as catalog:
+        await ask(catalog)
+        script.pages[""] = DOWN
+        clock.advance(86_399)
+        assert (await ask(catalog)).matched == 4
+        clock.advance(1)
+        with pytest.raises(ToolError, match="cannot answer"):
+            await ask(catalog)
+
+
+async def test_a_plug_in_that_tries_to_leave_the_program_ends_its_own_source_alone() -> None:
+    class Leaving(Acme):
+        def page(self, body: object, request: Any) -> Any:
+            raise SystemExit(3)
+
+    scripts = {"good": Script({"": {"rows": rows(5)}}), "bad": Script({"": {"rows": rows(6)}})}
+    async with catalog_of(FakeClock(), scripts, kinds={"good": Acme(), "bad": Leaving()}) as catalog:
+        answer = await ask(catalog)
+    assert [row.ref for row in answer.audiences] == ["good:a1"]
+    assert answer.complete is False

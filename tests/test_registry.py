@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from audience_mcp.config import load_configuration
-from audience_mcp.vendors.base import Vendor
-from audience_mcp.vendors.registry import BUILT_IN, load_vendors
+from audience_mcp.vendors import Vendor
+from audience_mcp.vendors.registry import built_in_vendors, load_vendors
 
 GOOD = """
 import re
-from audience_mcp.vendors.base import Setting, Vendor
+from audience_mcp.vendors import Setting, Vendor
 
 class Acme(Vendor):
     name = "acme"
@@ -48,7 +48,7 @@ def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Regi
 
 
 def names_of_ours() -> list[str]:
-    return [kind.name for kind in BUILT_IN]
+    return [kind.name for kind in built_in_vendors().values()]
 
 
 def test_the_four_vendors_are_there_by_name() -> None:
@@ -75,7 +75,7 @@ def test_another_package_adds_a_vendor_that_is_configured_like_any_other(registe
         ("Acme = 7", "TypeError while loading it"),
         ("def Acme(): return 7", "not a subclass"),
         ("class Acme: pass", "not a subclass"),
-        ("from audience_mcp.vendors.base import Vendor as Acme", "does not set name, title, settings"),
+        ("from audience_mcp.vendors import Vendor as Acme", "does not set name, title, settings"),
         (GOOD + "\n    def __init__(self): raise RuntimeError('canary')", "RuntimeError while loading it"),
         (GOOD.replace('"acme"', '"Ac-me"'), "its name is not lower-case letters and digits"),
         (GOOD.replace('"acme"', "7"), "TypeError while loading it"),

@@ -8,7 +8,7 @@ import pytest
 from audience_mcp.config import Account, load_configuration
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sources.responses import LONGEST_HINT_S, describe_status, parse_body, parse_wait
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors.registry import built_in_vendors
 from audience_mcp.vendors.smallest import Smallest
 from audience_mcp.vendors.whop import Whop
 from tests.support.faults import MARKER, error_body
@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 
 def accounts() -> dict[str, Account]:
     sources = load_configuration(
-        Sandbox({}).environment("http://127.0.0.1:1"), [kind() for kind in BUILT_IN]
+        Sandbox({}).environment("http://127.0.0.1:1"), [*built_in_vendors().values()]
     ).sources
     return {source.name: source.account for source in sources if source.account}
 
@@ -69,7 +69,7 @@ def test_a_number_too_long_for_python_loses_nothing_else() -> None:
     [
         (400, "invalid_request"),
         (401, "unauthorized"),
-        (402, "invalid_request"),
+        (402, "forbidden"),
         (403, "forbidden"),
         (404, "not_found"),
         (405, "invalid_request"),

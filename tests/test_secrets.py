@@ -47,7 +47,7 @@ PLUG_IN = '''
 import re
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import UnexpectedShape
-from audience_mcp.vendors.base import Page, Request, Setting, Vendor
+from audience_mcp.vendors import Page, Request, Setting, Vendor
 
 class Acme(Vendor):
     """Fails where its account's address says, with its key in the error, the notes and the log."""

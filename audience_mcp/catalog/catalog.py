@@ -108,7 +108,10 @@ class Catalog:
     def _scope(self, names: Sequence[str] | None) -> list[SourceReader]:
         """The sources a call is about. Raises ToolError, naming what exists."""
         if not self._readers:
-            lines = [f"{v.title}: {' and '.join(required_variables(v))}" for v in self._configuration.vendors]
+            lines = [
+                f"{v.title}: {' and '.join(required_variables(v))}"
+                for v in self._configuration.vendors.values()
+            ]
             raise ToolError(
                 "No vendor is configured yet. Ask the user to set the variables of at least one in the "
                 f"configuration of this MCP server, and to restart it. {'; '.join(lines)}."
@@ -126,7 +129,7 @@ class Catalog:
 
     def _no_such_source(self, given: str) -> str:
         there = f"Configured: {', '.join(self._readers)}."
-        for vendor in self._configuration.vendors:
+        for vendor in self._configuration.vendors.values():
             if vendor.name == given.strip().lower():
                 needs = " and ".join(required_variables(vendor))
                 return f"{vendor.title} is not configured: set {needs} and restart this MCP server. {there}"

@@ -16,6 +16,7 @@ from audience_mcp.core.errors import VendorError
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.pager import Pager
+from audience_mcp.sources.reader import new_pager
 
 log = logging.getLogger(__name__)
 
@@ -89,13 +90,10 @@ async def _checked(source: Source, pool: Pool, clock: Clock, within_s: float) ->
 
 
 async def _one_page(source: Source, pool: Pool, clock: Clock) -> tuple[Pager | None, VendorError | None]:
-    account, vendor = source.account, source.vendor
+    account = source.account
     try:
         assert account is not None  # noqa: S101 (the caller looked)
-        values = account.values
-        pager = Pager(
-            source.name, vendor, lambda: vendor.list_request(values), VendorClient(account, pool, clock).fetch
-        )
+        pager = new_pager(source, VendorClient(account, pool, clock).fetch)
         await pager.next_page()
     except VendorError as e:
         return None, e

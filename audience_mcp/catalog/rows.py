@@ -10,7 +10,7 @@ from audience_mcp.catalog.models import Audience
 from audience_mcp.core.audience import Row
 from audience_mcp.core.dates import parse_datetime, to_rfc3339
 from audience_mcp.core.text import clean, to_json
-from audience_mcp.vendors.base import Vendor
+from audience_mcp.vendors import Vendor
 
 MAX_DETAILS = 12
 MAX_DETAILS_CHARS = 1200

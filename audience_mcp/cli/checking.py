@@ -65,7 +65,7 @@ def _show(checked: Sequence[Checked], configuration: Configuration, out: Output)
     else:
         out.line(f"{fine:,} of {count_noun(len(checked), 'source')} can be read.", "bold red")
     there = {one.vendor for one in checked}
-    unset = [v for v in configuration.vendors if v.name not in there]
+    unset = [v for v in configuration.vendors.values() if v.name not in there]
     if unset:
         out.line(
             "Not set up: " + "; ".join(f"{v.title} ({' and '.join(required_variables(v))})" for v in unset)

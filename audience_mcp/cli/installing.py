@@ -16,7 +16,7 @@ from audience_mcp.config import Configuration, is_set, load_configuration
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.hosts import entries, files, known
 from audience_mcp.hosts.known import HOSTS, Host, HostError, Variable
-from audience_mcp.vendors.base import Vendor
+from audience_mcp.vendors import Vendor
 from audience_mcp.vendors.registry import load_vendors
 
 KEYS = ("ask", "store", "leave")
@@ -127,7 +127,7 @@ def _configuration(environment: Mapping[str, str]) -> Configuration:
 
 def _chosen(configured: Configuration, only: Sequence[str]) -> list[Vendor]:
     """The vendors whose variables are meant; all of them where none is named. Raises Stop."""
-    known = {vendor.name: vendor for vendor in configured.vendors}
+    known = {vendor.name: vendor for vendor in configured.vendors.values()}
     for name in only:
         if name not in known:
             raise Stop(f"there is no vendor '{name}'. Vendors: {', '.join(known)}.", MISUSED)

@@ -31,13 +31,25 @@ class VendorError(Exception):
     kind: what sort of failure, one of `Kind`.
     message: one or two sentences of our own: what happened, at which source, what to do.
     retry_after_s: seconds until asking again makes sense, where known.
+    status: the HTTP status that the answer amounts to, where there was one.
+    final: whether asking again at once would end at the same place, so that what was read may be kept.
     """
 
-    def __init__(self, kind: Kind, message: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        retry_after_s: int | None = None,
+        status: int | None = None,
+        final: bool = False,
+    ) -> None:
         super().__init__(message)
         self.kind: Kind = kind
         self.message = message
         self.retry_after_s = retry_after_s
+        self.status = status
+        self.final = final
 
     @property
     def passing(self) -> bool:
@@ -49,7 +61,7 @@ class PagingStopped(VendorError):
     """A guard ended the reading: going on would never end, or could not be trusted."""
 
     def __init__(self, message: str) -> None:
-        super().__init__("bad_response", message)
+        super().__init__("bad_response", message, final=True)
 
 
 class UnexpectedShape(Exception):

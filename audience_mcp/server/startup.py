@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.config import Configuration, Environment, load_configuration, load_sandbox_configuration
 from audience_mcp.core import logs
-from audience_mcp.vendors.registry import BUILT_IN, load_vendors
+from audience_mcp.vendors.registry import built_in_vendors, load_vendors
 
 log = logging.getLogger(__name__)
 
@@ -64,5 +64,5 @@ class Startup:
         return redactor
 
     def _at(self, origin: str) -> Configuration:
-        kinds = [kind() for kind in BUILT_IN]
-        return load_sandbox_configuration(self._environment, self._made_up.environment(origin), kinds)
+        variables = self._made_up.environment(origin)
+        return load_sandbox_configuration(self._environment, variables, built_in_vendors())

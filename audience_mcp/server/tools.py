@@ -116,7 +116,9 @@ def write_instructions(configuration: Configuration) -> str:
         shown = ", ".join(names[:40]) + (f" and {len(names) - 40} more" if len(names) > 40 else "")
         first = f"Answers how big marketing audiences are, and which there are, at these sources: {shown}."
     else:
-        needs = "; ".join(f"{v.title}: {' and '.join(required_variables(v))}" for v in configuration.vendors)
+        needs = "; ".join(
+            f"{v.title}: {' and '.join(required_variables(v))}" for v in configuration.vendors.values()
+        )
         first = (
             "Answers how big marketing audiences are, but no source is configured yet: the user must set "
             f"variables and restart this server ({needs})."

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
+from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
+from audience_mcp.core.errors import VendorError
 from audience_mcp.core.progress import Progress
 from audience_mcp.sources.lookups import LookUp
 from audience_mcp.sources.reader import Reading, Snapshot, SourceReader
 from audience_mcp.sources.signal import ChangeSignal
+
+COUNT_WITHIN_S = 5.0
+"""A call waits so long for sizes that cannot all come before its deadline."""
 
 
 class CallSession:
@@ -20,6 +26,7 @@ class CallSession:
         self, signal: ChangeSignal, clock: Clock, seconds: float, *, refresh: bool, progress: Progress | None
     ) -> None:
         self._signal = signal
+        self._clock = clock
         # Waiting ends before the call's own deadline, so that composing the answer fits in.
         self._until = clock.now() + seconds - min(0.5, seconds / 10)
         self.refresh = refresh
@@ -49,6 +56,25 @@ class CallSession:
         self._snapshots |= {reader: reader.snapshot(reading) for reader, reading in readings.items()}
         return {reader: self._snapshots[reader] for reader in readers}
 
+    async def count(self, rows: Mapping[SourceReader, Sequence[Row]]) -> dict[SourceReader, VendorError]:
+        """Wait for sizes that cost a request each; why some are still missing, by source.
+
+        Where they cannot all come before the deadline, no more than 5 s are spent on them.
+        """
+        wanted = {reader: [row for row in each if row.size_pending] for reader, each in rows.items()}
+        wanted = {reader: each for reader, each in wanted.items() if each}
+        left = self._until - self._clock.now()
+        untils: dict[SourceReader, float] = {}
+        for reader, each in wanted.items():
+            reader.count(each)
+            enough = reader.seconds_to_count(each) < left
+            untils[reader] = self._clock.now() + (left if enough else min(left, COUNT_WITHIN_S))
+        for until in sorted(set(untils.values())):
+            due = [(reader, wanted[reader]) for reader, its in untils.items() if its <= until]
+            await self._signal.wait_until(partial(_all_counted, due), until)
+        problems = {reader: reader.count_problem(each) for reader, each in wanted.items()}
+        return {reader: problem for reader, problem in problems.items() if problem is not None}
+
     async def look_up(self, look_ups: Sequence[LookUp]) -> None:
         """Wait until every look-up has ended, or the deadline."""
         await self._signal.wait_until(lambda: all(look_up.ended for look_up in look_ups), self._until)
@@ -66,10 +92,14 @@ def waiting_on(look_ups: Sequence[LookUp]) -> Iterator[None]:
             look_up.leave()
 
 
+def _all_counted(due: Sequence[tuple[SourceReader, Sequence[Row]]]) -> bool:
+    return all(reader.counted(rows) for reader, rows in due)
+
+
 def _how_far(readings: dict[SourceReader, Reading]) -> str:
-    begun = [(reader, reading) for reader, reading in readings.items() if reading.pager.pages]
+    started = [(reader, reading) for reader, reading in readings.items() if reading.pager.pages]
     said = [
-        f"{reader.name}: page {reading.pager.pages}, {reading.progress()}" for reader, reading in begun[:6]
+        f"{reader.name}: page {reading.pager.pages}, {reading.progress()}" for reader, reading in started[:6]
     ]
     return "; ".join(said)
 

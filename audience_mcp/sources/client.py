@@ -1,6 +1,6 @@
-"""One account's HTTP: what goes out, what comes back, when to try again, and when to leave it alone.
+"""One account's HTTP: what goes out, what comes back, and when to try again.
 
-`Api.fetch` is the only way to a vendor. It answers with parsed JSON or raises a `VendorError` whose
+`VendorClient.fetch` is the only way to a vendor. It answers with parsed JSON or raises a `VendorError` whose
 text holds nothing that the vendor wrote.
 """
 
@@ -10,28 +10,70 @@ import logging
 import math
 import ssl
 import zlib
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 
-import anyio
 import httpx
 
 from audience_mcp.config import Account
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import Kind, PagingStopped, VendorError
 from audience_mcp.sources.connections import Pool
-from audience_mcp.sources.responses import describe_status, parse_body, parse_wait
-from audience_mcp.vendors.base import Request
+from audience_mcp.sources.credentials import Credentials
+from audience_mcp.sources.pacing import Pacing, Paused
+from audience_mcp.sources.responses import describe_status, find_wait, parse_body
+from audience_mcp.vendors.base import TokenExchange
+from audience_mcp.vendors.request import Request, Response
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
-LONGEST_WAIT_S = 15
-"""The longest pause a vendor may ask for that is waited out; a longer one is refused at once."""
 BACKOFF_S = 1.0
 RETRY_BUDGET = 6
 """Retries a source may spend before it must succeed again: a dead vendor soon costs one attempt a call."""
 ERROR_BODY_CAP = 64 * 1024
+
+MESSAGES: Mapping[str, tuple[Kind, str]] = {
+    "bad_url": ("not_configured", "{base_url} is not a valid URL. Fix it and restart the server."),
+    "bad_proxy": (
+        "unavailable",
+        "was not called: the proxy in HTTPS_PROXY or ALL_PROXY is not supported. Use an http:// proxy "
+        "or unset it.",
+    ),
+    "connect_timeout": ("timeout", "could not be reached: the connection timed out. Try again later."),
+    "read_timeout": ("timeout", "did not respond in time. Try again later."),
+    "slow": ("timeout", "did not complete its response in time. Try again later."),
+    "cut_off": ("unavailable", "closed the connection before its response was complete. Try again later."),
+    "untrusted": (
+        "unavailable",
+        "was not called: this computer does not trust its TLS certificate. Check the network, and that a "
+        "company proxy's certificate is in the system's trust store.",
+    ),
+    "unreachable": (
+        "unavailable",
+        "could not be reached. Check the network, the proxy settings and {base_url}.",
+    ),
+    "encoding": ("bad_response", "sent its response in an encoding that was not asked for."),
+    "broken_gzip": ("bad_response", "sent a response that cannot be decompressed."),
+    "not_json": ("bad_response", "sent {what} instead of data. Check {base_url} and any proxy in between."),
+    "paused": ("rate_limited", "is rate limiting this key. Try again in {seconds:,} s."),
+}
+STOPS = {
+    "bad_link": "returned a next-page link or cursor that is not a valid URL.",
+    "other_host": "returned a next-page link to another host. It was not followed, so that the key stays "
+    "with the vendor.",
+    "too_large": "sent a page of more than {cap:.3g} MiB; the rest was not read.",
+}
+
+
+@dataclass(slots=True)
+class _Answered:
+    """What one attempt brought: a status that the vendor's hooks have judged, and the parsed body."""
+
+    status: int
+    body: object
 
 
 class _Failed(Exception):
@@ -44,37 +86,92 @@ class _Failed(Exception):
         self.wait_s = wait_s
 
 
-class VendorClient:
-    """The HTTP of one account: address, keys, pace, retries and errors."""
+@dataclass(slots=True)
+class _Sent:
+    """A request on its way: the URL, and the headers with the exchanged token in them, if any."""
 
-    def __init__(self, account: Account, pool: Pool, clock: Clock | None = None) -> None:
+    request: Request
+    url: httpx.URL
+    headers: Mapping[str, str] = field(default_factory=dict)
+    token: str | None = None
+    data: Mapping[str, str] | None = None
+
+
+class VendorClient:
+    """The HTTP of one account: address, credentials, pace and retries.
+
+    learn: told of a secret that the vendor has given out (an exchanged token), so that it is hidden too.
+    """
+
+    def __init__(
+        self,
+        account: Account,
+        pool: Pool,
+        clock: Clock | None = None,
+        learn: Callable[[str], None] | None = None,
+    ) -> None:
         self.account = account
         self._pool = pool
         self._clock = clock or Clock()
         try:
             self._base = httpx.URL(account.base_url)
         except (httpx.InvalidURL, UnicodeError):
-            text = f"{account.source}: {account.variables['base_url']} is no URL that can be used. Mend it."
-            raise VendorError("not_configured", text) from None
+            kind, text = MESSAGES["bad_url"]
+            text = f"{account.source}: {text.format_map(account.variables)}"
+            raise VendorError(kind, text) from None
         self._retry_budget = RETRY_BUDGET
-        self._paused_until = -math.inf
-        self._slot_lock = anyio.Lock()
-        self._next_slot = -math.inf
-        rate = account.vendor.requests_per_second(account.values)
-        self._interval = 1 / rate if rate else 0.0
+        self._pacing = Pacing(account.vendor.rates(account.values), self._clock)
+        self._credentials = Credentials(account, self._exchange, self._clock, learn)
 
     async def fetch(self, request: Request) -> object:
-        """The JSON that answers `request`, after as many as 4 attempts. Raises VendorError."""
-        url = self._url(request)
-        for attempt in range(1, ATTEMPTS + 1):
-            await self._acquire_slot()
+        """The JSON that answers `request`, after as many as 4 attempts. Raises VendorError.
+
+        A token that ran out is renewed, and the request repeated, once.
+        """
+        request = self.account.vendor.sign(request, self.account.values)
+        sent = _Sent(request, self._url(request))
+        for renewed in (False, True):
+            sent.headers, sent.token = await self._credentials.headers()
             try:
-                body = await self._attempt(request, url)
+                return (await self._with_retries(sent)).body
+            except VendorError as e:
+                if renewed or e.kind != "unauthorized" or not self._credentials.renewable:
+                    raise
+                self._credentials.forget(sent.token)
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def seconds_for(self, requests: int, kind: str) -> float:
+        """At least how long so many further requests of a kind take, by the vendor's pace."""
+        return self._pacing.seconds_for(requests, kind)
+
+    async def _exchange(self, exchange: TokenExchange) -> tuple[int, object]:
+        """Post a token exchange. Raises VendorError where it has no answer."""
+        form = exchange.encoding == "form"
+        request = Request(
+            exchange.url, method="POST", json=None if form else dict(exchange.fields), pace="token"
+        )
+        sent = _Sent(request, httpx.URL(exchange.url), data=exchange.fields if form else None)
+        try:
+            answered = await self._with_retries(sent, judged=False)
+        except VendorError as e:
+            if e.status is None or e.passing:
+                raise
+            return e.status, None
+        return answered.status, answered.body
+
+    async def _with_retries(self, sent: _Sent, *, judged: bool = True) -> _Answered:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await self._pacing.acquire_slot(sent.request.pace)
+                answered = await self._attempt(sent, judged)
+            except Paused as e:  # noqa: PERF203 (at most four times)
+                raise self._paused(e.seconds) from None
             except _Failed as failed:
                 if failed.wait_s is not None:
-                    self._paused_until = max(self._paused_until, self._clock.now() + failed.wait_s)
-                    if failed.wait_s > LONGEST_WAIT_S:
-                        raise self._paused() from None
+                    try:
+                        self._pacing.pause(failed.wait_s)
+                    except Paused as e:
+                        raise self._paused(e.seconds) from None
                 if not failed.again or attempt == ATTEMPTS or self._retry_budget < 1:
                     raise failed.error from None
                 self._retry_budget -= 1
@@ -82,7 +179,7 @@ class VendorClient:
                     await self._clock.sleep(self._clock.random() * BACKOFF_S * 2 ** (attempt - 1))
             else:
                 self._retry_budget = min(RETRY_BUDGET, self._retry_budget + 2)
-                return body
+                return answered
         raise AssertionError("unreachable")  # pragma: no cover
 
     def _url(self, request: Request) -> httpx.URL:
@@ -92,169 +189,133 @@ class VendorClient:
             if request.params:
                 url = url.copy_merge_params(request.params)
         except (httpx.InvalidURL, ValueError):  # ValueError: half a surrogate pair, which no URL can hold
-            raise PagingStopped(
-                f"{self._who} gave a link or a cursor for its next page that fits into no address."
-            ) from None
+            raise self._stop("bad_link") from None
         if (url.scheme, url.host, _port(url)) != (self._base.scheme, self._base.host, _port(self._base)):
-            raise PagingStopped(
-                f"{self._who} gave a link to another host for its next page. It was not followed, so that "
-                "the key stays with the vendor."
-            )
+            raise self._stop("other_host")
         return url
 
-    async def _acquire_slot(self) -> None:
-        """Wait for this source's pace and for the pause it asked for."""
-        self._refuse_long_pause()
-        async with self._slot_lock:
-            self._refuse_long_pause()
-            # Again after each sleep: another request may have been told to wait meanwhile.
-            while (seconds := max(self._next_slot, self._paused_until) - self._clock.now()) > 0:
-                await self._clock.sleep(seconds)
-                self._refuse_long_pause()
-            self._next_slot = self._clock.now() + self._interval
-
-    def _refuse_long_pause(self) -> None:
-        if self._paused_until - self._clock.now() > LONGEST_WAIT_S:
-            raise self._paused()
-
-    def _paused(self) -> VendorError:
-        seconds = math.ceil(round(self._paused_until - self._clock.now(), 3))
-        return VendorError(
-            "rate_limited",
-            f"{self._who} asks to be left alone for another {seconds:,} s. Ask again after that.",
-            retry_after_s=seconds,
-        )
-
-    async def _attempt(self, request: Request, url: httpx.URL) -> object:
-        """One request, one answer. Raises _Failed."""
+    async def _attempt(self, sent: _Sent, judged: bool) -> _Answered:
+        """One request, one response. Raises _Failed."""
         with self._clock.move_on_at(self._clock.now() + self._pool.limits.whole_s):
             try:
-                async with self._sent(request, url) as response:
-                    status, headers = response.status_code, response.headers
-                    if status == 200:
-                        raw = await self._read(response)
-                    else:
-                        raw = await self._read_error(response)
+                async with self._send(sent) as response:
+                    raw = await (
+                        self._read(response) if response.status_code == 200 else _read_error(response)
+                    )
+            except httpx.ConnectTimeout as e:
+                raise self._fail("connect_timeout", again=True) from e
             except httpx.TimeoutException as e:
-                what = "let itself be reached" if isinstance(e, httpx.ConnectTimeout) else "answer"
-                raise self._fail("timeout", f"did not {what} in time. Ask again later.", again=True) from e
+                raise self._fail("read_timeout", again=True) from e
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as e:
-                raise self._fail("unavailable", "broke off its answer. Ask again later.", again=True) from e
+                raise self._fail("cut_off", again=True) from e
             except (httpx.TransportError, OSError) as e:
-                raise self._unreachable(e) from e
-            return self._parse_response(status, headers, raw)
-        raise self._fail("timeout", "did not finish its answer in time. Ask again later.", again=True)
+                raise self._fail(
+                    *(("untrusted", False) if _is_untrusted(e) else ("unreachable", True))
+                ) from e
+            return self._parse_response(sent.request, response, raw, judged)
+        raise self._fail("slow", again=True)
 
-    def _sent(self, request: Request, url: httpx.URL) -> AbstractAsyncContextManager[httpx.Response]:
-        headers = dict(self.account.vendor.headers(self.account.values))
+    def _send(self, sent: _Sent) -> AbstractAsyncContextManager[httpx.Response]:
         try:
-            client = self._pool.client(url)
+            client = self._pool.client(sent.url)
         except (ImportError, ValueError, httpx.InvalidURL) as e:
-            raise self._fail(
-                "unavailable",
-                "was not asked: the proxy that HTTPS_PROXY or ALL_PROXY names cannot be used. Name one that "
-                "begins with http://, or none.",
-            ) from e
-        return client.stream(request.method, url, headers=headers, json=request.json)
+            raise self._fail("bad_proxy") from e
+        return client.stream(
+            sent.request.method, sent.url, headers=dict(sent.headers), json=sent.request.json, data=sent.data
+        )
 
     async def _read(self, response: httpx.Response) -> bytes:
-        """The body, unpacked, never more of it than the cap allows.
+        """The body, decompressed, never more of it than the cap allows.
 
-        Unpacked here because the client's own unpacking makes a whole chunk at once, thousandfold.
+        Decompressed here because the client's own way makes a whole chunk at once, thousandfold.
         """
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "", "gzip", "x-gzip"):
-            raise self._fail("bad_response", "sent its answer in an encoding that was not asked for.")
+            raise self._fail("encoding")
         unpack = zlib.decompressobj(31) if "gzip" in encoding else None
         cap = self._pool.limits.body
         body = bytearray()
-        begun = False
+        started = False
         async for chunk in response.aiter_raw():
-            begun = True
+            started = True
             try:
                 body += unpack.decompress(chunk, cap + 1 - len(body)) if unpack else chunk
             except zlib.error:
-                raise self._fail("bad_response", "sent an answer that cannot be unpacked.") from None
+                raise self._fail("broken_gzip") from None
             if len(body) > cap:
-                raise _Failed(
-                    PagingStopped(
-                        f"{self._who} sent a page of more than {cap / 1048576:.3g} MiB; the rest was left."
-                    ),
-                    again=False,
-                )
-        if unpack and begun and not unpack.eof:
-            raise self._fail("unavailable", "broke off its answer. Ask again later.", again=True)
+                raise _Failed(self._stop("too_large", cap=cap / 1048576), again=False)
+        if unpack and started and not unpack.eof:
+            raise self._fail("cut_off", again=True)
         return bytes(body)
 
-    async def _read_error(self, response: httpx.Response) -> bytes:
-        """The start of an error's body, for the hints in it. What cannot be read is not needed."""
-        try:
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > ERROR_BODY_CAP:
-                    return b""
-            if "gzip" in response.headers.get("content-encoding", "").lower():
-                return zlib.decompressobj(31).decompress(bytes(body), ERROR_BODY_CAP)
-            return bytes(body)
-        except (httpx.TransportError, zlib.error):
-            return b""
-
-    def _parse_response(self, status: int, headers: httpx.Headers, raw: bytes) -> object:
-        """The body of a good answer. Raises _Failed."""
-        log.debug("%s: HTTP %d, %d bytes", self.account.source, status, len(raw))
-        body, readable = parse_body(raw)
-        amounts_to = self.account.vendor.effective_status(status, body)
-        if amounts_to == 200 and readable:
-            return body
-        if amounts_to == 200 and raw and not {"content-length", "transfer-encoding"} & set(headers):
-            # Of such an answer nothing but its sense tells whether it came to its end.
-            raise self._fail("unavailable", "broke off its answer. Ask again later.", again=True)
-        if amounts_to == 200:
+    def _parse_response(self, request: Request, http: httpx.Response, raw: bytes, judged: bool) -> _Answered:
+        """What a response comes to. Raises _Failed."""
+        account = self.account
+        log.debug("%s: HTTP %d, %d bytes", account.source, http.status_code, len(raw))
+        body, is_json = parse_body(raw)
+        now = self._clock.utc().timestamp()
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        response = Response(request, http.status_code, headers, body, is_json, now)
+        status = account.vendor.status_of(response) if judged else response.status
+        if status == 200 and is_json:
+            return _Answered(status, body)
+        if status == 200 and raw and not {"content-length", "transfer-encoding"} & set(headers):
+            # Of such a response nothing but its sense tells whether it came to its end.
+            raise self._fail("cut_off", again=True)
+        if status == 200:
             page = raw.lstrip()[:1] == b"<"
             what = (
-                "a web page" if page else "something that is not JSON" if raw.strip() else "an empty answer"
+                "a web page" if page else "something that is not JSON" if raw.strip() else "an empty response"
             )
-            raise self._fail(
-                "bad_response",
-                f"sent {what} instead of data. Check {self._variable('base_url')} and any proxy in between.",
-            )
-        again = amounts_to in RETRIED
-        wait_s = (
-            parse_wait(headers.get("retry-after"), self.account.vendor.retry_after(body), self._clock.utc())
-            if again
-            else None
-        )
-        kind, text = describe_status(amounts_to, self.account)
-        raise self._fail(kind, text, again=again, wait_s=wait_s)
-
-    def _unreachable(self, e: Exception) -> _Failed:
-        cause: BaseException | None = e
-        while cause is not None:
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                return self._fail(
-                    "unavailable",
-                    "was not asked: this computer does not trust its TLS certificate. Check the network, and "
-                    "that a company proxy's certificate is in the system's trust store.",
-                )
-            cause = cause.__cause__ or cause.__context__
-        return self._fail(
-            "unavailable",
-            f"could not be reached. Check the network, the proxy settings and {self._variable('base_url')}.",
-            again=True,
-        )
-
-    def _fail(self, kind: Kind, text: str, *, again: bool = False, wait_s: float | None = None) -> _Failed:
+            raise self._fail("not_json", what=what)
+        again = status in RETRIED
+        wait_s = find_wait(response, account) if again else None
+        kind, text = describe_status(status, account)
         retry_after = None if wait_s is None else math.ceil(wait_s)
-        error = VendorError(kind, f"{self._who} {text}", retry_after_s=retry_after)
-        return _Failed(error, again=again, wait_s=wait_s)
+        error = VendorError(kind, f"{self._who} {text}", retry_after_s=retry_after, status=status)
+        raise _Failed(error, again=again, wait_s=wait_s)
 
-    def _variable(self, role: str) -> str:
-        return self.account.variables[role]
+    def _paused(self, seconds: float) -> VendorError:
+        whole = math.ceil(round(seconds, 3))
+        kind, text = MESSAGES["paused"]
+        return VendorError(kind, f"{self._who} {text.format(seconds=whole)}", retry_after_s=whole)
+
+    def _fail(self, message: str, again: bool = False, **facts: str) -> _Failed:
+        kind, text = MESSAGES[message]
+        text = text.format_map({**self.account.variables, **facts})
+        return _Failed(VendorError(kind, f"{self._who} {text}"), again=again)
+
+    def _stop(self, message: str, **facts: float) -> PagingStopped:
+        return PagingStopped(f"{self._who} {STOPS[message].format_map(facts)}")
 
     @property
     def _who(self) -> str:
         return f"{self.account.source}: {self.account.vendor.title} ({self._base.host})"
+
+
+async def _read_error(response: httpx.Response) -> bytes:
+    """The start of an error's body, for the hints in it. What cannot be read is not needed."""
+    try:
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > ERROR_BODY_CAP:
+                return b""
+        if "gzip" in response.headers.get("content-encoding", "").lower():
+            return zlib.decompressobj(31).decompress(bytes(body), ERROR_BODY_CAP)
+        return bytes(body)
+    except (httpx.TransportError, zlib.error):
+        return b""
+
+
+def _is_untrusted(e: Exception) -> bool:
+    """Whether a connection failed for want of a certificate that this computer trusts."""
+    cause: BaseException | None = e
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _port(url: httpx.URL) -> int | None:

@@ -11,14 +11,21 @@ from anyio.abc import TaskGroup
 from audience_mcp.config import Account, Source
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import VendorError
+from audience_mcp.sources.counts import SizeCounter
 from audience_mcp.sources.pager import Fetch, row_of
 from audience_mcp.sources.signal import ChangeSignal
-from audience_mcp.vendors.base import Request
+from audience_mcp.vendors import Request
 
 log = logging.getLogger(__name__)
 
 AT_ONCE = 8
 """Look-ups of one source under way; for further ones its list is read, which is one request for all."""
+
+MESSAGES = {
+    "too_many": "{source} is being asked for too many audiences at once. Try again in 5 s.",
+    "abandoned": "{source}: the look-up was given up, as no call was waiting. Try again.",
+    "unclear": "{source}: the vendor's response for one audience is not in the documented format.",
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -46,11 +53,19 @@ class LookUp:
 class LookUps:
     """The look-ups of one source."""
 
-    def __init__(self, source: Source, fetch: Fetch, tasks: TaskGroup, signal: ChangeSignal) -> None:
+    def __init__(
+        self,
+        source: Source,
+        fetch: Fetch,
+        tasks: TaskGroup,
+        signal: ChangeSignal,
+        counter: SizeCounter | None = None,
+    ) -> None:
         self._source = source
         self._fetch = fetch
         self._tasks = tasks
         self._signal = signal
+        self._counter = counter
         self._under_way: dict[str, LookUp] = {}
 
     def ask(self, id: str) -> LookUp | None:
@@ -69,7 +84,7 @@ class LookUps:
         if request is None:
             return None
         if len(self._under_way) >= AT_ONCE:
-            text = f"{self._source.name} is being asked for too many audiences at once. Ask again."
+            text = MESSAGES["too_many"].format(source=self._source.name)
             return LookUp(error=VendorError("unavailable", text, retry_after_s=5), ended=True)
         found = self._under_way[id] = LookUp()
         self._tasks.start_soon(self._run, found, account, request, id, name=f"look-up at {self._source.name}")
@@ -80,16 +95,20 @@ class LookUps:
         try:
             with found.scope:
                 body = await self._fetch(request)
-                rows = (row_of(account.vendor, raw) for raw in account.vendor.parse_one(body))
-                found.row = next((row for row in rows if row is not None and row.id == id), None)
+                raws = account.vendor.parse_get(body, request)
+                rows = (row_of(account.vendor, raw, request) for raw in raws)
+                row = next((row for row in rows if row is not None and row.id == id), None)
+                if row is not None and self._counter is not None:
+                    await self._counter.count_one(row)
+                found.row = row
             if found.scope.cancelled_caught:
-                found.error = VendorError("timeout", f"{self._source.name} was not waited for. Ask again.")
+                found.error = VendorError("timeout", MESSAGES["abandoned"].format(source=self._source.name))
         except VendorError as e:
             if e.kind != "not_found":
                 found.error = e
-        except Exception:
+        except (Exception, SystemExit, GeneratorExit):
             log.debug("%s: the answer for one audience was not understood", self._source.name, exc_info=True)
-            text = f"{self._source.name}: the vendor's answer for one audience is not as documented."
+            text = MESSAGES["unclear"].format(source=self._source.name)
             found.error = VendorError("bad_response", text)
         finally:
             found.ended = True

@@ -1,6 +1,6 @@
-"""Walks a listing to its end, whatever the vendor's way of paging.
+"""Reads the listings of a source to their end, whatever the vendor's way of paging.
 
-A walk stops only where the vendor says that it is over. Where following on would never end, or could
+A listing ends only where the vendor says that it is over. Where following on would never end, or could
 not be trusted, a guard stops it and says why; what was read until then is kept.
 """
 
@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, get_args
+
+import anyio
 
 from audience_mcp.core.audience import AudienceType, Row, Status
 from audience_mcp.core.errors import PagingStopped, UnexpectedShape, VendorError
 from audience_mcp.core.values import as_count, as_id
-from audience_mcp.vendors.base import Page, Request
+from audience_mcp.vendors.listing import Listing
 from audience_mcp.vendors.parsing import is_object
+from audience_mcp.vendors.request import Page, Request
 
 log = logging.getLogger(__name__)
 
@@ -26,42 +31,94 @@ MAX_PAGES = 10_000
 MAX_CURSOR = 64 * 1024
 """Characters of everything a request for a page says."""
 
+MESSAGES = {
+    "no_sign": "the vendor does not say whether more audiences follow.",
+    "no_next": "the vendor says that more audiences follow, but not how to ask for them.",
+    "long_cursor": "the vendor sent a cursor of more than 64 KiB.",
+    "loop": "the vendor sent a cursor that it had sent before, so its list would never end.",
+    "too_many": f"the vendor has more than {MAX_PAGES:,} pages.",
+    "short": "the vendor reports {total:,} audiences but listed only {read:,}{again}.",
+    "again": " ({count:,} came twice, and others not at all)",
+    "unusable": "the vendor sent {count:,} rows, none of which could be used: its format may have changed. "
+    "Update audience-mcp, or report this.",
+    "unclear": "the vendor's response is not in the documented format: {what}. Try again later.",
+    "absent": "{kind}s are not listed: the vendor says that this account has none of them.",
+    "gone": "one of the {kind}s was deleted while it was being read; what lies within it is not listed.",
+}
+
 Fetch = Callable[[Request], Awaitable[object]]
 """Answers a request with parsed JSON or raises VendorError."""
 
 
 class Reads(Protocol):
-    """What a walk needs to know of a vendor."""
+    """What a pager needs to know of a vendor."""
 
     def page(self, body: object, request: Request) -> Page: ...  # noqa: D102
     def row_id(self, raw: Mapping[str, object]) -> object: ...  # noqa: D102
     def row(self, raw: Mapping[str, object], id: str) -> Row: ...  # noqa: D102
 
 
+Nested = Callable[[str | None, str], Sequence[Request]]
+"""The first requests of the listings under a row: by its kind and the vendor's own id."""
+
+
+@dataclass(slots=True, eq=False)
+class _List:
+    """One listing being read: how many rows came of it, and what the vendor says there are."""
+
+    total: int | None = None
+    read: int = 0
+    invalid: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Step:
+    """One page to read. planned: whether its place was known beforehand, so that it leads nowhere."""
+
+    request: Request
+    listing: _List
+    number: int
+    planned: bool = False
+    ids: list[str] = field(default_factory=list)
+
+
 class Pager:
-    """One walk through one listing, a page a step; it can be left and gone on with at any time.
+    """Reads all listings of a source; it can be left and gone on with after any page.
 
     rows: what was read, by id, in the vendor's order; sum_of_sizes and unknown_sizes are over them.
-    pages: how many were read. dropped: rows that were no audiences. repeated: rows whose id had come
-    before. counted: the vendor's own count, if it gave one. done: whether the vendor said that it is over.
+    pages: how many were read. invalid: rows that were no audiences. duplicates: rows whose id had come
+    before. vendor_total: the vendor's own count, where every listing has one. done: whether the vendor
+    said that everything is over. failed: why a listing could not be read while others were.
     """
 
-    def __init__(self, source: str, vendor: Reads, begin: Callable[[], Request], fetch: Fetch) -> None:
+    def __init__(
+        self,
+        source: str,
+        vendor: Reads,
+        begin: Callable[[], Request | Sequence[Request]],
+        fetch: Fetch,
+        nested: Nested | None = None,
+        at_once: int = 1,
+    ) -> None:
         self.rows: dict[str, Row] = {}
         self.pages = 0
         self.sum_of_sizes = 0
         self.unknown_sizes = 0
         self.invalid = 0
         self.duplicates = 0
-        self.vendor_total: int | None = None
         self.notes: list[str] = []
         self.done = False
+        self.failed: VendorError | None = None
         self._source = source
         self._vendor = vendor
         self._fetch = fetch
         self._begin = begin
-        self._request: Request | None = None
-        self._asked: set[bytes] = set()
+        self._nested = nested
+        self._at_once = at_once
+        self._steps: deque[_Step] | None = None
+        self._lists: list[_List] = []
+        self._read: list[_Step] = []
+        self._requested: set[bytes] = set()
 
     @property
     def started(self) -> bool:
@@ -69,89 +126,231 @@ class Pager:
         return self.pages > 0
 
     @property
-    def falls_short(self) -> bool:
-        """Whether fewer audiences came than the vendor counted."""
-        return self.vendor_total is not None and len(self.rows) + self.invalid < self.vendor_total
+    def vendor_total(self) -> int | None:
+        """How many rows the vendor says there are, where it says so of every listing."""
+        totals = [each.total for each in self._lists]
+        known = [total for total in totals if total is not None]
+        return sum(known) if totals and len(known) == len(totals) else None
 
     async def next_page(self) -> None:
-        """Read the next page. Raises VendorError; after a passing one the same page is read next time."""
-        request = self._request or self._follow(self._begin())
-        body = await self._fetch(request)
+        """Read the next page, or several whose places are known.
+
+        Raises VendorError; after a passing one the same page is read next time.
+        """
+        wave = self._next_wave()
+        bodies = await self._ask_all(wave) if len(wave) > 1 else [await self._ask(wave[0])]
+        problem: VendorError | None = None
+        for step, body in zip(wave, bodies, strict=True):
+            try:
+                self._read_page(step, body)
+            except VendorError as e:  # noqa: PERF203 (a wave is a few pages)
+                if not self._give_up(step.listing, e):
+                    problem = problem or e
+        if problem is not None:
+            raise problem
+        self._end_if_over()
+
+    def _next_wave(self) -> list[_Step]:
+        if self._steps is None:
+            first = self._begin()
+            self._steps = deque()
+            for request in [first] if isinstance(first, Request) else first:
+                self._add(request, self._new_list())
+        return [step for step, _ in zip(self._steps, range(self._at_once), strict=False)]
+
+    def _new_list(self) -> _List:
+        self._lists.append(_List())
+        return self._lists[-1]
+
+    async def _ask(self, step: _Step) -> object:
         try:
-            page = self._vendor.page(body, request)
+            return await self._fetch(step.request)
+        except VendorError as e:
+            return e
+
+    async def _ask_all(self, wave: Sequence[_Step]) -> list[object]:
+        bodies: list[object] = [None] * len(wave)
+
+        async def ask(place: int) -> None:
+            bodies[place] = await self._ask(wave[place])
+
+        async with anyio.create_task_group() as tasks:
+            for place in range(len(wave)):
+                tasks.start_soon(ask, place)
+        return bodies
+
+    def _read_page(self, step: _Step, body: object) -> None:
+        if isinstance(body, VendorError):
+            self._leave_out_or_raise(step, body)
+            return
+        page = self._parse(body, step.request)
+        usable = self._take(page.rows, step)
+        self.pages += 1
+        if step.listing.total is None:
+            step.listing.total = as_count(page.total)
+        if page.note and page.note not in self.notes:
+            self.notes.append(page.note)
+        self._finish(step)
+        if page.rows and not usable:
+            raise VendorError("bad_response", self._say("unusable", count=len(page.rows)))
+        self._go_on(step, page)
+
+    def _parse(self, body: object, request: Request) -> Page:
+        try:
+            return self._vendor.page(body, request)
         except UnexpectedShape as e:
             raise self._unclear(str(e)) from None
         except Exception as e:  # a vendor's code (it may be another package's) must not end the server
             log.exception("%s: %s in the vendor's code", self._source, type(e).__name__)
             raise self._unclear("it could not be understood") from None
-        self._take(page.rows)
-        self.pages += 1
-        if self.vendor_total is None:
-            self.vendor_total = as_count(page.total)
-        if page.note and page.note not in self.notes:
-            self.notes.append(page.note)
-        if page.more is None and self.vendor_total is None:
-            raise self._stopped("does not say whether more audiences follow")
-        if not page.more:
-            self._end()
-        elif page.next is None:
-            raise self._stopped("says that more audiences follow, but not how to ask for them")
-        else:
-            self._follow(page.next)
 
-    def _take(self, raws: Sequence[object]) -> None:
+    def _take(self, raws: Sequence[object], step: _Step) -> int:
+        """Keep a page's audiences; how many of its rows were audiences, known ones included."""
+        usable = 0
         for raw in raws:
-            row = row_of(self._vendor, raw)
+            row = row_of(self._vendor, raw, step.request)
             if row is None:
                 self.invalid += 1
-            elif row.id in self.rows:
+                step.listing.invalid += 1
+                continue
+            usable += 1
+            if row.id in self.rows:
                 self.duplicates += 1
+                continue
+            self.rows[row.id] = row
+            step.ids.append(row.id)
+            step.listing.read += 1
+            if row.size is None:
+                self.unknown_sizes += 1
             else:
-                self.rows[row.id] = row
-                if row.size is None:
-                    self.unknown_sizes += 1
-                else:
-                    self.sum_of_sizes += row.size
+                self.sum_of_sizes += row.size
+            self._add_nested(raw, row, step.request.listing)
+        return usable
 
-    def _follow(self, request: Request) -> Request:
+    def _add_nested(self, raw: object, row: Row, listing: Listing | None) -> None:
+        if self._nested is None or listing is None or not is_object(raw):
+            return
+        own = as_id(self._vendor.row_id(raw))
+        for request in self._nested(listing.kind, own) if own is not None else ():
+            self._add(request, self._new_list())
+
+    def _go_on(self, step: _Step, page: Page) -> None:
+        """Queue what follows a page. Raises PagingStopped."""
+        if step.planned:
+            return
+        if page.more is None and step.listing.total is None:
+            raise self._stop("no_sign")
+        if not page.more:
+            self._check_total(step.listing)
+        elif page.plan:
+            for request in page.plan:
+                self._add(request, step.listing, planned=True)
+            if self._steps:
+                self._steps[-1].planned = False
+        elif page.next is None:
+            raise self._stop("no_next")
+        else:
+            self._add(page.next, step.listing)
+
+    def _add(self, request: Request, listing: _List, *, planned: bool = False) -> None:
         said = json.dumps([request.method, request.path, sorted(request.params.items()), request.json])
         if len(said) > MAX_CURSOR:
-            raise self._stopped("gave a cursor of more than 64 KiB")
+            raise self._stop("long_cursor")
         identity = hashlib.blake2b(said.encode(), digest_size=16).digest()
-        if identity in self._asked:
-            raise self._stopped("gave a cursor that it had given before, so its list would never end")
-        if self.pages >= MAX_PAGES:
-            raise self._stopped(f"has more than {MAX_PAGES:,} pages")
-        self._asked.add(identity)
-        self._request = request
-        return request
+        if identity in self._requested:
+            raise self._stop("loop")
+        if len(self._requested) >= MAX_PAGES:
+            raise self._stop("too_many")
+        self._requested.add(identity)
+        assert self._steps is not None  # noqa: S101 (made before anything is added)
+        self._steps.append(_Step(request, listing, len(self._requested), planned))
 
-    def _end(self) -> None:
-        if self.falls_short:
-            read = len(self.rows) + self.invalid
-            again = f" ({self.duplicates:,} came twice, and others not at all)" if self.duplicates else ""
-            raise self._stopped(f"counts {self.vendor_total:,} audiences but listed only {read:,}{again}", "")
+    def _finish(self, step: _Step) -> None:
+        assert self._steps is not None  # noqa: S101
+        self._steps.remove(step)
+        self._read.append(step)
+
+    def _leave_out_or_raise(self, step: _Step, error: VendorError) -> None:
+        """Do without a listing that the vendor says is not there; raise any other error."""
+        listing = step.request.listing
+        if listing is None or error.passing:
+            raise error
+        if error.status in listing.absent_on:
+            note = MESSAGES["absent"].format(kind=listing.kind or "audience")
+        elif listing.within is not None and error.status == 404:
+            note = MESSAGES["gone"].format(kind=listing.within)
+        else:
+            raise error
+        if note not in self.notes:
+            self.notes.append(note)
+        self.pages += 1
+        step.listing.total = step.listing.total or 0
+        self._finish(step)
+
+    def _give_up(self, listing: _List, error: VendorError) -> bool:
+        """Read the other listings, where there are any and the error is this one's alone."""
+        if error.passing or error.kind in ("unauthorized", "not_configured") or len(self._lists) < 2:
+            return False
+        self._steps = deque(step for step in self._steps or () if step.listing is not listing)
+        listing.total = None
+        self.failed = self.failed or VendorError(error.kind, error.message, status=error.status, final=True)
+        return True
+
+    def _end_if_over(self) -> None:
+        if self._steps:
+            return
+        if self.failed is not None:
+            raise self.failed
+        for each in self._lists:
+            self._check_total(each)
+        self._put_in_order()
         self.done = True
 
-    def _stopped(self, what: str, then: str = " The reading ended there.") -> PagingStopped:
-        return PagingStopped(f"{self._source}: the vendor {what}.{then}")
+    def _check_total(self, listing: _List) -> None:
+        """Stop where the vendor has more than it listed. Raises PagingStopped."""
+        read = listing.read + listing.invalid
+        if self._steps and any(step.listing is listing for step in self._steps):
+            return
+        if listing.total is not None and read < listing.total:
+            again = MESSAGES["again"].format(count=self.duplicates) if self.duplicates else ""
+            raise self._stop("short", total=listing.total, read=read, again=again)
+
+    def _put_in_order(self) -> None:
+        """The vendor's order, where pages were read side by side and one came late."""
+        numbers = [step.number for step in self._read]
+        if numbers != sorted(numbers):
+            ids = [id for step in sorted(self._read, key=lambda s: s.number) for id in step.ids]
+            self.rows = {id: self.rows[id] for id in ids}
+
+    def _say(self, message: str, **facts: object) -> str:
+        return f"{self._source}: {MESSAGES[message].format_map(facts)}"
+
+    def _stop(self, message: str, **facts: object) -> PagingStopped:
+        return PagingStopped(self._say(message, **facts))
 
     def _unclear(self, what: str) -> VendorError:
-        return VendorError(
-            "bad_response",
-            f"{self._source}: the vendor's answer is not as documented: {what}. Ask again later.",
-        )
+        return VendorError("bad_response", self._say("unclear", what=what))
 
 
-def row_of(vendor: Reads, raw: object) -> Row | None:
+def row_of(vendor: Reads, raw: object, request: Request | None = None) -> Row | None:
     """A vendor's row as an audience, or None where it is broken: no object, or without a usable id."""
     if not is_object(raw):
         return None
+    listing = request.listing if request is not None else None
+    parent = request.parent if request is not None else None
     try:
         id = as_id(vendor.row_id(raw))
-        return None if id is None else _sound(vendor.row(raw, id), id)
-    except Exception:  # noqa: BLE001 (one row that a vendor's code trips over must not lose the others)
+        if id is None:
+            return None
+        full = id if listing is None else as_id(listing.full_id(id, parent))
+        row = None if full is None else _sound(vendor.row(raw, full), full)
+    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 (it loses no other row)
         return None
+    if row is not None and listing is not None and listing.kind is not None:
+        row.kind = row.kind or listing.kind
+        if parent is not None and row.part_of is None:
+            row.part_of = f"{listing.within}-{parent}"
+    return row
 
 
 def _sound(row: Row, id: str) -> Row:
@@ -163,6 +362,8 @@ def _sound(row: Row, id: str) -> Row:
         row.size = as_count(row.size)
     if row.size_max is not None:
         row.size_max = as_count(row.size_max)
+    if row.size is None or (row.size_max is not None and row.size_max < row.size):
+        row.size_max = None
     if not isinstance(row.name, str):
         row.name = row.id
     if row.type not in TYPES:

@@ -7,19 +7,22 @@ own deadline, for something to change.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from anyio.abc import TaskGroup
 
 from audience_mcp.config import Account, Source
+from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
-from audience_mcp.core.errors import PagingStopped, VendorError
+from audience_mcp.core.errors import VendorError
+from audience_mcp.sources.counts import SizeCounter
+from audience_mcp.sources.freshness import LAST_COMPLETE_S, Times, can_resume, serves
 from audience_mcp.sources.lookups import LookUp, LookUps
 from audience_mcp.sources.pager import Fetch, Pager
 from audience_mcp.sources.signal import ChangeSignal
-from audience_mcp.vendors.base import Request
+from audience_mcp.vendors.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -30,24 +33,39 @@ UNATTENDED_S = 1800
 """A reading that no call has waited for in so long pauses; the next call goes on with it."""
 REFUSALS = ("invalid_request", "not_found", "bad_response")
 """What a vendor may answer to a cursor that it no longer knows."""
-RESUME_WITHIN_S = 6 * 3600
-"""A reading that broke off longer ago is begun anew: its first pages say too little about today."""
-CONTINUES_REFRESH_S = 300
-"""A reading begun by `refresh` serves a later `refresh`, or is gone on with by one, for so long."""
+STALE_CURSOR = 410
+
+MESSAGES = {
+    "not_configured": "{source} is not configured.",
+    "failed": "{source}: reading failed inside audience-mcp ({error}); its log has more.",
+    "unattended": "{source}: {progress}; then paused, as no call was waiting. Ask again to resume.",
+    "under_way": "{source}: {progress}; the reading goes on. Ask again in {seconds} s to continue.",
+    "progress": "{read:,} audiences read",
+    "progress_of": "{read:,} of {total:,} audiences read",
+    "older": "{source}: as of its last complete reading; there is no newer one yet. {error}",
+    "invalid": "{source}: skipped {count:,} {rows} without a usable id",
+    "duplicates": "{source}: {count:,} duplicate {rows}, counted once",
+    "more_than_reported": "{source}: listed {read:,} audiences, more than the {total:,} it reports",
+}
 
 
 @dataclass(slots=True, eq=False)
 class Reading:
-    """A walk under way or ended. `error` says why it ended before its end."""
+    """A reading under way or ended. `error` says why it ended before its end.
+
+    as_of: when its first page came: nothing in it is older.
+    """
 
     pager: Pager
-    begun_at: float
+    started_at: float
     refreshing: bool = False
     resumed: bool = False
     error: VendorError | None = None
     ended: bool = False
-    ended_at: float = 0.0
+    ended_at: float | None = None
     used_at: float | None = None
+    first_page_at: float | None = None
+    last_page_at: float | None = None
     as_of: datetime | None = None
     read_before: int = 0
     waiting: int = 0
@@ -58,17 +76,24 @@ class Reading:
         """Whether every page was read."""
         return self.pager.done
 
+    @property
+    def times(self) -> Times:
+        """When it began, was read, ended and was first used."""
+        return Times(self.started_at, self.first_page_at, self.last_page_at, self.ended_at, self.used_at)
+
     def progress(self) -> str:
         """How far it got: `2,300 of 4,012 audiences read`."""
-        counted = f" of {self.pager.vendor_total:,}" if self.pager.vendor_total is not None else ""
-        return f"{len(self.pager.rows):,}{counted} audiences read"
+        total = self.pager.vendor_total
+        message = MESSAGES["progress" if total is None else "progress_of"]
+        return message.format(read=len(self.pager.rows), total=total)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What there is of a source when a call must answer.
 
-    error: why it is not complete. newer_error: why an older, complete reading answers and not a newer one.
+    complete: whether every page was read, and now. error: why not. older: whether this is an earlier,
+    complete reading, since there is no newer one; `error` then is the newer one's.
     """
 
     pager: Pager
@@ -76,7 +101,12 @@ class Snapshot:
     as_of: datetime | None
     error: VendorError | None = None
     notes: list[str] = field(default_factory=list)
-    newer_error: VendorError | None = None
+    older: bool = False
+
+    @property
+    def newer_error(self) -> VendorError | None:
+        """Why an earlier reading answers and not a newer one."""
+        return self.error if self.older else None
 
 
 class SourceReader:
@@ -100,8 +130,14 @@ class SourceReader:
         self._way: Fetch | None = None
         self._reading: Reading | None = None
         self._last_complete: Reading | None = None
-        self._partial: tuple[Pager, datetime | None] | None = None
-        self._look_ups = LookUps(source, self._fetch, tasks, signal)
+        self._partial: Reading | None = None
+        account = source.account
+        self.counter = (
+            SizeCounter(source.name, account, self._fetch, tasks, signal, clock)
+            if account is not None
+            else None
+        )
+        self._look_ups = LookUps(source, self._fetch, tasks, signal, self.counter)
 
     @property
     def name(self) -> str:
@@ -111,51 +147,56 @@ class SourceReader:
     def cached(self) -> Snapshot | None:
         """A complete reading that is still fresh, if there is one; nothing is begun."""
         reading = self._reading
-        if reading is None or not reading.complete or not self._fresh(reading, refresh=False):
+        if reading is None or not reading.complete or not self._serves(reading, refresh=False):
             return None
         return self.snapshot(reading)
 
     def reading(self, *, refresh: bool = False) -> Reading:
         """The reading that a call is to wait for: the one under way, a fresh one, or one begun now."""
         current = self._reading
-        if current is not None and (not current.ended or self._fresh(current, refresh=refresh)):
+        if current is not None and self._serves(current, refresh=refresh):
             return current
         now = self._clock.now()
         if self.source.account is None:
             return Reading(self._new_pager(), now, error=self._not_configured(), ended=True)
-        if current is not None and self._resumable(current, refresh=refresh):
-            begun = Reading(
+        if current is not None and can_resume(
+            current.times, current.error, now, refresh=refresh and not current.refreshing
+        ):
+            started = Reading(
                 current.pager,
                 now,
                 refreshing=current.refreshing,
                 resumed=True,
+                first_page_at=current.first_page_at,
+                last_page_at=current.last_page_at,
                 as_of=current.as_of,
                 read_before=len(current.pager.rows),
             )
         else:
             if current is not None:
-                self._keep(current.pager, current.as_of)
-            begun = Reading(self._new_pager(), now, refreshing=refresh)
-        begun.left_at = now
-        self._reading = begun
-        self._tasks.start_soon(self._run, begun, name=f"reading {self.name}")
-        return begun
+                self._keep(current)
+            started = Reading(self._new_pager(), now, refreshing=refresh)
+        started.left_at = now
+        self._reading = started
+        self._tasks.start_soon(self._run, started, name=f"reading {self.name}")
+        return started
 
-    def _fresh(self, reading: Reading, *, refresh: bool) -> bool:
-        if not reading.ended or (reading.error is not None and not isinstance(reading.error, PagingStopped)):
-            return False
-        now = self._clock.now()
-        if refresh:
-            unused = reading.used_at is None and reading.refreshing
-            return unused and now - reading.ended_at < CONTINUES_REFRESH_S
-        return reading.used_at is None or now - reading.used_at < self._cache_s
+    def _serves(self, reading: Reading, *, refresh: bool) -> bool:
+        """Whether a call may wait for this reading, or be answered from it.
 
-    def _resumable(self, reading: Reading, *, refresh: bool) -> bool:
-        if reading.error is None or not reading.error.passing or (refresh and not reading.refreshing):
-            return False
-        asked_to_wait = reading.error.retry_after_s or 0
-        within = CONTINUES_REFRESH_S if refresh else RESUME_WITHIN_S
-        return reading.pager.started and self._clock.now() - reading.ended_at - asked_to_wait < within
+        A `refresh` whose reading outlasted its call is gone on with by the next one.
+        """
+        goes_on = refresh and reading.refreshing and (not reading.ended or reading.used_at is None)
+        if not reading.ended:
+            now = self._clock.now()
+            return (
+                not refresh
+                or goes_on
+                or serves(Times(reading.started_at, ended_at=now), None, now, 0, refresh=True)
+            )
+        return serves(
+            reading.times, reading.error, self._clock.now(), self._cache_s, refresh=refresh and not goes_on
+        )
 
     async def _fetch(self, request: Request) -> object:
         """Ask the vendor; the way there is made at the first request."""
@@ -166,36 +207,36 @@ class SourceReader:
         return await self._way(request)
 
     def _not_configured(self) -> VendorError:
-        return self.source.problem or VendorError("not_configured", f"{self.name} is not configured.")
+        text = MESSAGES["not_configured"].format(source=self.name)
+        return self.source.problem or VendorError("not_configured", text)
 
     def _new_pager(self) -> Pager:
-        account, vendor = self.source.account, self.source.vendor
-        return Pager(
-            self.name, vendor, lambda: vendor.list_request(account.values if account else {}), self._fetch
-        )
+        return new_pager(self.source, self._fetch)
 
-    def _keep(self, pager: Pager, as_of: datetime | None) -> None:
-        """Keep what was read before a new walk begins, in case that one gets less far."""
+    def _keep(self, reading: Reading) -> None:
+        """Keep what was read before a new reading begins, in case that one gets less far."""
+        kept = self._partial
         if (
-            pager.started
-            and not pager.done
-            and (not self._partial or len(pager.rows) >= len(self._partial[0].rows))
+            reading.pager.started
+            and not reading.complete
+            and (kept is None or len(reading.pager.rows) >= len(kept.pager.rows))
         ):
-            self._partial = pager, as_of
+            self._partial = reading
 
     async def _run(self, reading: Reading) -> None:
         """Read to the end. Nothing may be raised from here: it would end every other reading."""
         try:
             while not reading.pager.done:
-                await self._step(reading)
+                await self._read_page(reading)
                 if self._unattended(reading):
-                    reading.error = self._left_off(reading)
+                    text = MESSAGES["unattended"].format(source=self.name, progress=reading.progress())
+                    reading.error = VendorError("timeout", text)
                     break
         except VendorError as e:
             reading.error = e
-        except Exception as e:
+        except (Exception, SystemExit, GeneratorExit) as e:
             log.exception("%s: the reading failed", self.name)
-            text = f"{self.name}: reading failed inside audience-mcp ({type(e).__name__}); its log has more."
+            text = MESSAGES["failed"].format(source=self.name, error=type(e).__name__)
             reading.error = VendorError("bad_response", text)
         finally:
             reading.ended, reading.ended_at = True, self._clock.now()
@@ -205,33 +246,40 @@ class SourceReader:
                 self._last_complete, self._partial = reading, None
             self._signal.notify()
 
-    async def _step(self, reading: Reading) -> None:
+    async def _read_page(self, reading: Reading) -> None:
         pager = reading.pager
         pages = pager.pages
         try:
             await pager.next_page()
         except VendorError as e:
-            if not reading.resumed or e.kind not in REFUSALS or isinstance(e, PagingStopped):
+            if not self._is_stale(reading, e):
                 raise
             # The place to go on from is no longer good (cursors expire): from the start, once.
-            self._keep(pager, reading.as_of)
-            reading.pager, reading.read_before, reading.as_of = self._new_pager(), 0, None
+            self._keep(reading)
+            reading.pager, reading.read_before = self._new_pager(), 0
+            reading.as_of = reading.first_page_at = None
         finally:
             reading.resumed = False
             if pager.pages > pages:
-                reading.as_of = self._clock.utc()
+                reading.last_page_at = self._clock.now()
+                if reading.as_of is None and reading.pager is pager:
+                    reading.as_of, reading.first_page_at = self._clock.utc(), reading.last_page_at
                 self._signal.notify()
+
+    def _is_stale(self, reading: Reading, error: VendorError) -> bool:
+        """Whether the vendor has refused the cursor of a further page, for the first time."""
+        if error.final or not reading.pager.started or reading.read_before < 0:
+            return False
+        stale = error.status == STALE_CURSOR
+        if stale:
+            reading.read_before = -1  # a second one ends it
+        return stale or (reading.resumed and error.kind in REFUSALS)
 
     def _unattended(self, reading: Reading) -> bool:
         return (
             not reading.pager.done
             and not reading.waiting
             and self._clock.now() - reading.left_at > UNATTENDED_S
-        )
-
-    def _left_off(self, reading: Reading) -> VendorError:
-        return VendorError(
-            "timeout", f"{self.name}: {reading.progress()}, then no one asked any more. Ask again to go on."
         )
 
     def look_up(self, id: str) -> LookUp | None:
@@ -258,37 +306,72 @@ class SourceReader:
             return Snapshot(reading.pager, True, reading.as_of, notes=self._notes(reading.pager))
         error = reading.error if reading.ended and reading.error else self._under_way(reading)
         last = self._last_complete
-        if last is not None:
-            note = f"{self.name}: as of its last complete reading; there is no newer one yet. {error.message}"
-            notes = [note, *self._notes(last.pager)]
-            return Snapshot(last.pager, True, last.as_of, notes=notes, newer_error=error)
-        pager, as_of = reading.pager, reading.as_of
-        if self._partial and len(self._partial[0].rows) > len(pager.rows):
-            pager, as_of = self._partial
-        return Snapshot(pager, False, as_of, error, self._notes(pager))
+        if last is not None and self._age(last) < LAST_COMPLETE_S:
+            note = MESSAGES["older"].format(source=self.name, error=error.message)
+            return Snapshot(
+                last.pager, False, last.as_of, error, [note, *self._notes(last.pager)], older=True
+            )
+        if self._partial and len(self._partial.pager.rows) > len(reading.pager.rows):
+            reading = self._partial
+        return Snapshot(reading.pager, False, reading.as_of, error, self._notes(reading.pager))
+
+    def count(self, rows: Sequence[Row]) -> None:
+        """Begin to ask for the sizes of those of these rows that cost a request each."""
+        if self.counter is not None and any(row.size_pending for row in rows):
+            started_at = self._reading.first_page_at if self._reading is not None else None
+            self.counter.apply_kept(rows, started_at if started_at is not None else self._clock.now())
+            self.counter.want(rows)
+
+    def seconds_to_count(self, rows: Sequence[Row]) -> float:
+        """At least how long it takes until these rows have their sizes, by the vendor's pace."""
+        if self.counter is None or self.source.account is None:
+            return 0.0
+        return self.counter.seconds_for(rows)
+
+    def counted(self, rows: Sequence[Row]) -> bool:
+        """Whether nothing more of these rows' sizes is to be waited for."""
+        return self.counter is None or self.counter.settled or not any(row.size_pending for row in rows)
+
+    def count_problem(self, rows: Sequence[Row]) -> VendorError | None:
+        """Why some of these rows have no size yet, or None where all have been counted."""
+        seconds = max(1, min(300, round(self.seconds_to_count(rows))))
+        return self.counter.problem(rows, seconds) if self.counter is not None else None
+
+    def _age(self, reading: Reading) -> float:
+        return self._clock.now() - (reading.first_page_at or reading.started_at)
 
     def _under_way(self, reading: Reading) -> VendorError:
         pager = reading.pager
-        seconds = max(1.0, self._clock.now() - reading.begun_at)
-        read = len(pager.rows) - reading.read_before
+        seconds = max(1.0, self._clock.now() - reading.started_at)
+        read = len(pager.rows) - max(0, reading.read_before)
         left = pager.vendor_total - len(pager.rows) if pager.vendor_total is not None else None
         wait = min(300, max(1, round(left * seconds / read))) if left is not None and read > 0 else 10
-        text = f"{self.name}: {reading.progress()}; the reading goes on. Ask again in {wait} s to continue."
+        text = MESSAGES["under_way"].format(source=self.name, progress=reading.progress(), seconds=wait)
         return VendorError("timeout", text, retry_after_s=wait)
 
     def _notes(self, pager: Pager) -> list[str]:
-        told = [f"{self.name}: {note}" for note in pager.notes]
+        notes = [f"{self.name}: {note}" for note in pager.notes]
         if pager.invalid:
-            told.append(f"{self.name}: rows left out for want of a usable id: {pager.invalid:,}")
+            notes.append(MESSAGES["invalid"].format(**self._rows(pager.invalid)))
         if pager.duplicates:
-            told.append(f"{self.name}: rows that came again, counted once: {pager.duplicates:,}")
-        if (
-            pager.done
-            and pager.vendor_total is not None
-            and pager.vendor_total != len(pager.rows) + pager.invalid
-        ):
-            told.append(
-                f"{self.name}: the vendor counts {pager.vendor_total:,} audiences, "
-                f"but listed {len(pager.rows):,}"
-            )
-        return told
+            notes.append(MESSAGES["duplicates"].format(**self._rows(pager.duplicates)))
+        total, read = pager.vendor_total, len(pager.rows) + pager.invalid
+        if pager.done and total is not None and total < read:
+            notes.append(MESSAGES["more_than_reported"].format(source=self.name, read=read, total=total))
+        return notes
+
+    def _rows(self, count: int) -> dict[str, object]:
+        return {"source": self.name, "count": count, "rows": "row" if count == 1 else "rows"}
+
+
+def new_pager(source: Source, fetch: Fetch) -> Pager:
+    """A pager over all listings of a source."""
+    vendor, values = source.vendor, source.account.values if source.account else {}
+    return Pager(
+        source.name,
+        vendor,
+        lambda: vendor.list_requests(values),
+        fetch,
+        lambda kind, id: vendor.nested_requests(kind, id, values),
+        vendor.at_once,
+    )

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from audience_mcp.sandbox import Asked
-from audience_mcp.vendors.base import Vendor
+from audience_mcp.vendors import Vendor
 
 Raw = Mapping[str, object]
 """A row as the vendor sends it."""

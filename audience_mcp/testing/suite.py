@@ -244,13 +244,16 @@ class VendorContract:
         assert sorted(a.id or "" for a in answer.audiences) == sorted(str(row[case.id]) for row in good)
         assert answer.sum_of_sizes == sum(range(1000, 1006))
         assert answer.complete
-        assert has_note(answer, f"{case.vendor.name}: rows left out for want of a usable id: 1")
+        assert has_note(answer, f"{case.vendor.name}: skipped 1 row without a usable id")
 
-    async def test_a_page_of_broken_rows_alone_does_not_end_the_list(self, case: Case) -> None:
-        answer = await list_rows(case, [*[None] * case.page_size, *case.some(2)])
-        assert answer.matched == 2
-        assert answer.complete
-        assert has_note(answer, f"usable id: {case.page_size:,}")
+    async def test_a_page_of_broken_rows_alone_is_an_error_and_not_an_empty_account(self, case: Case) -> None:
+        async with case.serve([None] * 3) as served, open_case(case, served) as catalog:
+            answer = await catalog.list_audiences(ListQuery(limit=0))
+        assert not answer.complete
+        (report,) = answer.sources
+        assert report.error is not None
+        assert report.error.kind == "bad_response"
+        assert "none of which could be used" in report.error.message
 
     async def test_a_row_that_comes_twice_counts_once_and_that_is_told(self, case: Case) -> None:
         rows = case.some(case.page_size + 20)
@@ -258,7 +261,7 @@ class VendorContract:
             answer = await catalog.list_audiences(ListQuery(limit=0))
         assert answer.matched == len(rows)
         assert answer.sum_of_sizes == sum(range(1000, 1000 + len(rows)))
-        assert has_note(answer, f"{case.vendor.name}: rows that came again, counted once: 1")
+        assert has_note(answer, f"{case.vendor.name}: 1 duplicate row, counted once")
 
     @pytest.mark.parametrize("kind", ["missing", *NO_SIZE])
     async def test_a_size_that_is_no_size_is_unknown_and_loses_nothing_else(

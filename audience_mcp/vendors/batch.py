@@ -10,16 +10,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from audience_mcp.core.audience import Row, Status
-from audience_mcp.core.errors import Kind
-from audience_mcp.core.values import as_count
-from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
-from audience_mcp.vendors.parsing import (
-    array_at,
+from audience_mcp.vendors import (
+    Cursor,
+    Kind,
+    Listing,
+    Request,
+    Row,
+    Setting,
+    Status,
+    Values,
+    Vendor,
+    as_count,
     as_object,
-    cursor_at,
-    flag_at,
-    has_more,
     is_object,
     pick,
     text_at,
@@ -39,7 +41,12 @@ class Batch(Vendor):
             "api_key", ("BATCH_REST_API_KEY",), "REST API key of the company", required=True, secret=True
         ),
         Setting(
-            "project", ("BATCH_PROJECT_KEY",), "Key of the project, project_…", required=True, secret=True
+            "project",
+            ("BATCH_PROJECT_KEY",),
+            "Key of the project, project_…",
+            required=True,
+            secret=True,
+            identifies=True,
         ),
         Setting(
             "base_url",
@@ -51,6 +58,15 @@ class Batch(Vendor):
     )
     size_counts = "identifiers (custom user ids) in the audience, reachable or not"
     id_is_name = True
+    listings = (
+        Listing(
+            "audiences/list",
+            "audiences",
+            Cursor("next_from", "from", more="has_more"),
+            {"limit": "100"},
+            total="count",
+        ),
+    )
     id_shape = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}, and that {project} is a project that this key may read: "
@@ -64,17 +80,6 @@ class Batch(Vendor):
     def requests_per_second(self, values: Values) -> float | None:
         """`BATCH_MAX_RPS`."""
         return float(values["max_rps"])
-
-    def list_request(self, values: Values) -> Request:
-        """100 is the largest page; `from` must not be sent at first."""
-        return Request("audiences/list", {"limit": "100"})
-
-    def page(self, body: object, request: Request) -> Page:
-        """`count` comes with the first page only. Where `has_more` is missing, the cursor decides."""
-        body = as_object(body)
-        more, cursor = flag_at(body, "has_more"), cursor_at(body, "next_from")
-        following = request.with_params(**{"from": cursor}) if cursor else None
-        return Page(array_at(body, "audiences"), has_more(more, cursor), following, body.get("count"))
 
     def row_id(self, raw: Mapping[str, object]) -> object:
         """There is no id: the name, in its exact case, is the key."""

@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
-from audience_mcp.core.audience import Row
-from audience_mcp.core.errors import Kind
-from audience_mcp.core.values import as_count
-from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
-from audience_mcp.vendors.parsing import array_at, as_object, is_object, pick, signals_failure, text_at
+from audience_mcp.vendors import (
+    Kind,
+    Listing,
+    Page,
+    Request,
+    Row,
+    Setting,
+    Vendor,
+    as_count,
+    is_object,
+    pick,
+    signals_failure,
+    text_at,
+)
 
 PAGE_OF_OTHER_LISTS = 100
 """CommBox's other lists stop at 100 objects; whether this one does is written nowhere."""
@@ -35,24 +45,21 @@ class CommBox(Vendor):
         Setting("base_url", ("COMMBOX_BASE_URL",), "Base URL", default="https://api.commbox.io"),
     )
     size_counts = "users now in a static audience"
+    listings = (Listing("audiences", "data"),)
     id_shape = re.compile(r"[0-9]{1,20}", re.ASCII)
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}; CommBox replaces keys on a schedule, so it may have been rotated.",
         "forbidden": "The key in {api_key} may not read audiences: an admin can give one that may.",
     }
 
-    def list_request(self, values: Values) -> Request:
-        """The one request: CommBox documents no parameters."""
-        return Request("audiences")
-
     def page(self, body: object, request: Request) -> Page:
         """`data` is everything; a length of exactly 100 is told, since it looks like a page."""
-        rows = array_at(as_object(body), "data")
-        full = len(rows) == PAGE_OF_OTHER_LISTS
-        note = (
-            "sent exactly 100 audiences and documents no further pages: there may be more" if full else None
+        page = super().page(body, request)
+        if len(page.rows) != PAGE_OF_OTHER_LISTS:
+            return page
+        return replace(
+            page, note="sent exactly 100 audiences and documents no further pages: there may be more"
         )
-        return Page(rows, note=note)
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """Dynamic audiences are counted when a campaign starts, so they have no size."""

@@ -1,7 +1,12 @@
-"""Helpers that parse a vendor's response; they reject values that are not what they should be."""
+"""Helpers that parse a vendor's response; they reject values that are not what they should be.
+
+A *path* names a place in a body by keys joined with dots: `meta.pagination.total`. The empty path is the
+body itself.
+"""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import TypeGuard
 
@@ -20,29 +25,41 @@ def as_object(body: object, what: str = "the answer") -> Mapping[str, object]:
     return body
 
 
-def array_at(body: Mapping[str, object], key: str) -> Sequence[object]:
-    """The array at `key`. Raises UnexpectedShape."""
-    value = body.get(key)
+def value_at(body: object, path: str) -> object:
+    """What stands at `path`; None where anything on the way is missing. A number counts into a list."""
+    for key in path.split(".") if path else ():
+        if is_object(body):
+            body = body.get(key)
+        elif isinstance(body, list) and key.isdigit() and int(key) < len(body):
+            body = body[int(key)]
+        else:
+            return None
+    return body
+
+
+def array_at(body: object, path: str) -> Sequence[object]:
+    """The array at `path`. Raises UnexpectedShape."""
+    value = value_at(as_object(body) if path else body, path)
     if not isinstance(value, list):
-        raise UnexpectedShape(f"it has no list '{key}'")
+        raise UnexpectedShape(f"it has no list '{path}'" if path else "it is not a list")
     return value
 
 
-def flag_at(body: Mapping[str, object], key: str) -> bool | None:
-    """The true or false at `key`; None where it is missing or null. Raises UnexpectedShape."""
-    value = body.get(key)
+def flag_at(body: object, path: str) -> bool | None:
+    """The true or false at `path`; None where it is missing or null. Raises UnexpectedShape."""
+    value = value_at(body, path)
     if value is not None and not isinstance(value, bool):
-        raise UnexpectedShape(f"'{key}' is neither true nor false")
+        raise UnexpectedShape(f"'{path}' is neither true nor false")
     return value
 
 
-def cursor_at(body: Mapping[str, object], key: str) -> str | None:
-    """The cursor at `key`; None where it is missing, null or empty. Raises UnexpectedShape."""
-    value = body.get(key)
+def cursor_at(body: object, path: str) -> str | None:
+    """The cursor at `path`; None where it is missing, null or empty. Raises UnexpectedShape."""
+    value = value_at(body, path)
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if value is not None and not isinstance(value, str):
-        raise UnexpectedShape(f"'{key}' is not a cursor")
+        raise UnexpectedShape(f"'{path}' is not a cursor")
     return value or None
 
 
@@ -68,7 +85,12 @@ def pick(raw: Mapping[str, object], *keys: str) -> dict[str, object]:
     return found
 
 
-def text_at(raw: Mapping[str, object], key: str) -> str | None:
-    """The text at `key`, or None where it is missing, empty or no text."""
-    value = raw.get(key)
+def text_at(raw: Mapping[str, object], path: str) -> str | None:
+    """The text at `path`, or None where it is missing, empty or no text."""
+    value = raw.get(path) if path in raw else value_at(raw, path)
     return value if isinstance(value, str) and value else None
+
+
+def basic(user: str, password: str) -> str:
+    """The value of `Authorization` for HTTP Basic (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -9,11 +9,21 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from audience_mcp.core.audience import Row
-from audience_mcp.core.errors import Kind
-from audience_mcp.core.values import as_count
-from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
-from audience_mcp.vendors.parsing import array_at, as_object, is_object, pick, signals_failure, text_at
+from audience_mcp.vendors import (
+    Kind,
+    Listing,
+    Request,
+    Row,
+    Setting,
+    Values,
+    Vendor,
+    as_count,
+    as_object,
+    is_object,
+    pick,
+    signals_failure,
+    text_at,
+)
 
 
 class Smallest(Vendor):
@@ -32,6 +42,7 @@ class Smallest(Vendor):
         Setting("base_url", ("SMALLEST_BASE_URL",), "Base URL", default="https://api.smallest.ai/atoms/v1"),
     )
     size_counts = "members (phone numbers) of the audience"
+    listings = (Listing("audience", "data"),)
     size_unknown = "Smallest.ai gives the count only in its list, and not for this audience"
     id_shape = re.compile(r"[0-9a-f]{24}", re.ASCII)
     get_lacks_size = True
@@ -39,14 +50,6 @@ class Smallest(Vendor):
         "unauthorized": "Check {api_key}: it starts with sk_ and belongs to Atoms, not to another product.",
         "forbidden": "The key in {api_key} is of another product, or the plan has no audiences.",
     }
-
-    def list_request(self, values: Values) -> Request:
-        """No parameters; the samples' GET body is not sent, as the vendor's own clients do not."""
-        return Request("audience")
-
-    def page(self, body: object, request: Request) -> Page:
-        """`data` is everything."""
-        return Page(array_at(as_object(body), "data"))
 
     def row_id(self, raw: Mapping[str, object]) -> object:
         """A Mongo object id."""

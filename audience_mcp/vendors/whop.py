@@ -9,16 +9,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from audience_mcp.core.audience import Row, Status
-from audience_mcp.core.errors import Kind
-from audience_mcp.core.values import as_count
-from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
-from audience_mcp.vendors.parsing import (
+from audience_mcp.vendors import (
+    Cursor,
+    Kind,
+    Listing,
+    Request,
+    Row,
+    Setting,
+    Status,
+    Values,
+    Vendor,
     array_at,
+    as_count,
     as_object,
-    cursor_at,
-    flag_at,
-    has_more,
     is_object,
     pick,
     text_at,
@@ -53,10 +56,24 @@ class Whop(Vendor):
         Setting(
             "api_key", ("WHOP_API_KEY",), "API key, scope audience:basic:read", required=True, secret=True
         ),
-        Setting("account_id", ("WHOP_ACCOUNT_ID",), "Account that owns the audiences, biz_…", required=True),
+        Setting(
+            "account_id",
+            ("WHOP_ACCOUNT_ID",),
+            "Account that owns the audiences, biz_…",
+            required=True,
+            identifies=True,
+        ),
         Setting("base_url", ("WHOP_BASE_URL",), "Base URL", default="https://api.whop.com/api/v1"),
     )
     size_counts = "rows of the uploaded list or people matching the filter, usable or not"
+    listings = (
+        Listing(
+            "audiences",
+            "data",
+            Cursor("page_info.end_cursor", "after", more="page_info.has_next_page"),
+            {"account_id": "{account_id}", "first": "100"},
+        ),
+    )
     id_shape = re.compile(r"adaud_[A-Za-z0-9_]{1,200}", re.ASCII)
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it may have expired, be bound to other IP addresses, or belong to "
@@ -65,18 +82,6 @@ class Whop(Vendor):
         "invalid_request": "Check {account_id} (it looks like biz_…) and the API version that the key in "
         "{api_key} may pin.",
     }
-
-    def list_request(self, values: Values) -> Request:
-        """100 is the largest page."""
-        return Request("audiences", {"account_id": values["account_id"], "first": "100"})
-
-    def page(self, body: object, request: Request) -> Page:
-        """A last page may still carry an `end_cursor`: `has_next_page` decides where it is given."""
-        body = as_object(body)
-        info = as_object(body.get("page_info"), "its 'page_info'")
-        more, cursor = flag_at(info, "has_next_page"), cursor_at(info, "end_cursor")
-        following = request.with_params(after=cursor) if cursor else None
-        return Page(array_at(body, "data"), has_more(more, cursor), following)
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """`total_rows` is the size, save where its zero means "not applicable" or "not yet"."""

@@ -49,7 +49,7 @@ from audience_mcp.config import load_configuration
 from audience_mcp.core.errors import ToolError
 from audience_mcp.sandbox import Asked
 from audience_mcp.sandbox.app import serve
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors.registry import built_in_vendors
 from tests.contract.cases import CASES
 from tests.support.served import Recording
 
@@ -60,7 +60,7 @@ FILES = {
     "smallest": "smallest.yaml",
     "whop": "whop.yaml",
 }
-VENDORS = {kind.name: kind() for kind in BUILT_IN}
+VENDORS = dict(built_in_vendors())
 UNDOCUMENTED = {"batch": "audiences/view", "smallest": "audience/"}
 """Where the routes begin that are on other pages than these documents."""
 

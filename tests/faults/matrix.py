@@ -142,7 +142,7 @@ def _waits() -> list[Case]:
             cases.append(Case("Waits", f"{status}, Retry-After {name}, once", fault, WELL, WELL, times=1))
         for name, after in (("an hour", "3600"), ("a date in an hour", _date_in(3600))):
             fault = _same(refused(status, Retry_After=after))
-            left_alone = NoAnswer("rate_limited", "asks to be left alone for another 3,600 s")
+            left_alone = NoAnswer("rate_limited", "is rate limiting this key. Try again in 3,600 s")
             page = Partly("rate_limited", wait=3600)
             cases.append(
                 Case(
@@ -159,7 +159,7 @@ def _waits() -> list[Case]:
     for vendor, ways in told.items():
         for number, body in enumerate(ways, 1):
             name = f"429, {vendor}'s own hint{f' ({number})' if len(ways) > 1 else ''}"
-            left_alone = NoAnswer("rate_limited", "asks to be left alone for another 60 s")
+            left_alone = NoAnswer("rate_limited", "is rate limiting this key. Try again in 60 s")
             alone = Partly("rate_limited", wait=60)
             short, long = _same(replied(429, body(12))), _same(replied(429, body(60)))
             cases += [
@@ -342,7 +342,7 @@ def _paging() -> list[Case]:
         case("'no more' too early, against the count", cursor(None, False),
              stopped, **only_batch | {"places": ("first", "middle")}),
         case("an empty page with a cursor", empty_first, WELL, times=1),
-        case("rows that came before", again, Exact(told="came again")),
+        case("rows that came before", again, Exact(told="duplicate rows")),
         case("rows that took the place of others, against the count", shifted,
              Partly("bad_response", "all", lost=3), **only_batch | {"places": ("middle", "last")}),
         case("a count that is too high", counted(lambda n: n + 5), Partly("bad_response", "all"), **first),

@@ -64,11 +64,11 @@ SAYS: dict[Kind, str] = {
     "unauthorized": "refused the key",
     "forbidden": "does not let this key read audiences",
     "not_found": "has nothing at the address",
-    "rate_limited": "says it is asked too often",
-    "unavailable": "Ask again later",
-    "timeout": "Ask again later",
+    "rate_limited": "is rate limiting requests",
+    "unavailable": "Try again later",
+    "timeout": "Try again later",
     "bad_response": "commbox: ",
-    "invalid_request": "did not accept the request",
+    "invalid_request": "rejected the request",
 }
 
 

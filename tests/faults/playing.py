@@ -19,7 +19,7 @@ from audience_mcp.server.tools import build_server
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Limits, Pool
 from audience_mcp.sources.pager import Fetch
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors.registry import built_in_vendors
 from tests.faults.data import PER_PAGE, ROWS, SIZES, Totals, id_of, page_number, pages, sizes, target, totals
 from tests.faults.matrix import Cell, Stage
 from tests.faults.outcomes import SAME, Exact, NoAnswer, Partly
@@ -162,7 +162,7 @@ async def on_stage(cell: Cell, house: House) -> AsyncIterator[Played]:
     fault = cell.case.make(Stage(vendor, place, at_fault, elsewhere))
     server.play(fault, vendor, times=cell.case.times, **where)
 
-    kinds = [kind() for kind in BUILT_IN if kind.name in (vendor, healthy)]
+    kinds = [built_in_vendors()[name] for name in (vendor, healthy)]
     configured = load_configuration(server.sandbox.environment(server.origin), kinds)
     pool = Pool(HASTY if cell.case.slow else PATIENT)
 

@@ -20,9 +20,8 @@ from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.server.tools import build_server
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Pool
-from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
-from audience_mcp.vendors.parsing import array_at, as_object, text_at
-from audience_mcp.vendors.registry import BUILT_IN
+from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, array_at, as_object, text_at
+from audience_mcp.vendors.registry import built_in_vendors
 from tests.faults.data import PAGED, PER_PAGE, ROWS, VENDORS, id_of, sizes, target, totals
 from tests.faults.playing import KEYS
 from tests.support import faults
@@ -84,7 +83,9 @@ async def asker(
             **server.sandbox.environment(server.origin),
             **{name: value.format(origin=server.origin) for name, value in variables.items()},
         }
-        configured = load_configuration(environment, [kind() for kind in kinds or BUILT_IN])
+        configured = load_configuration(
+            environment, [kind() for kind in kinds] if kinds else built_in_vendors()
+        )
 
         def connect(account: Any) -> Any:
             return VendorClient(account, pool, clock).fetch
@@ -104,12 +105,12 @@ async def asker(
     ("fault", "says"),
     [
         (refused(401), "refused the key"),
-        (refused(500), "cannot answer just now (HTTP 500)"),
-        (refused(429, Retry_After="3600"), "asks to be left alone for another 3,600 s"),
+        (refused(500), "is temporarily unavailable (HTTP 500)"),
+        (refused(429, Retry_After="3600"), "is rate limiting this key. Try again in 3,600 s"),
         (faults.html(200), "sent a web page instead of data"),
-        (faults.cut_off, "broke off its answer"),
-        (faults.reset_before_headers, "broke off its answer"),
-        (faults.replied(200, []), "not as documented"),
+        (faults.cut_off, "closed the connection before its response was complete"),
+        (faults.reset_before_headers, "closed the connection before its response was complete"),
+        (faults.replied(200, []), "not in the documented format"),
     ],
     ids=["401", "500", "pause", "web page", "cut off", "reset", "wrong shape"],
 )

@@ -15,8 +15,7 @@ from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import VendorError
 from audience_mcp.core.values import as_count
 from audience_mcp.sources.pager import Fetch
-from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
-from audience_mcp.vendors.parsing import array_at, as_object, cursor_at
+from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, array_at, as_object, cursor_at
 from tests.support.clock import FakeClock
 
 
@@ -122,7 +121,7 @@ async def catalog_of(
     def connect(account: Account) -> Fetch:
         return scripts[account.source].fetch
 
-    configured = Configuration(Settings(**settings), tuple(map(source, scripts)), (one,))
+    configured = Configuration(Settings(**settings), tuple(map(source, scripts)), {one.name: one})
     async with open_catalog(configured, clock=clock, connect=connect) as catalog:
         yield catalog
 

@@ -11,7 +11,7 @@ from audience_mcp.catalog.rows import to_concise, to_full
 from audience_mcp.config import Account, load_configuration
 from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status, parse_body, parse_wait
-from audience_mcp.vendors.base import Page, Request, Vendor
+from audience_mcp.vendors import Page, Request, Vendor
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)

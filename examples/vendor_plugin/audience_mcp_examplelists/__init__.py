@@ -12,8 +12,18 @@ from typing import ClassVar
 from audience_mcp.core.audience import AudienceType, Row, Status
 from audience_mcp.core.errors import Kind
 from audience_mcp.core.values import as_count
-from audience_mcp.vendors.base import Page, Request, Setting, Values, Vendor
-from audience_mcp.vendors.parsing import array_at, as_object, is_object, pick, text_at
+from audience_mcp.vendors import (
+    Page,
+    Request,
+    Setting,
+    Values,
+    Vendor,
+    array_at,
+    as_object,
+    is_object,
+    pick,
+    text_at,
+)
 
 KINDS: Mapping[str | None, AudienceType] = {"manual": "static", "rule": "dynamic"}
 STATES: Mapping[str | None, Status] = {"ready": "ready", "counting": "processing", "broken": "failed"}

@@ -1,0 +1,74 @@
+"""A listing declared: where its rows are, how it pages, what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from audience_mcp.core.errors import UnexpectedShape
+from audience_mcp.core.values import as_count
+from audience_mcp.vendors.pagination import Paging, SinglePage
+from audience_mcp.vendors.parsing import array_at, value_at
+from audience_mcp.vendors.request import Page, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One list of audiences that an API has.
+
+    path: of its first request; `{role}` stands for that setting's value and `{parent}` for the vendor's id
+    of the row that it lies under. params, json: what the first request says, with the largest page size
+    that the vendor allows; `{role}` in the values of params as in the path.
+    rows: the path of the array of rows; the empty path is the body itself. rows_may_lack: whether a body
+    without that array is an empty page (Google Ads leaves it out).
+    total: the path of the vendor's own count of rows, where it is one. paging: how it goes on.
+    kind: the vendor's word for one row, where it has several; a row's id then begins with `prefix`, which
+    is the kind where it is not given (`list-8`). within: the kind of the listing whose rows each have one
+    such list of their own (`segment-0a1b2c3d4e.880011`).
+    absent_on: HTTP statuses by which the API says that there is no such list, on this plan or at all.
+    note: what the reader must know of it whenever it is read.
+    """
+
+    path: str
+    rows: str
+    paging: Paging = field(default_factory=SinglePage)
+    params: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    json: object = None
+    total: str | None = None
+    kind: str | None = None
+    prefix: str | None = None
+    within: str | None = None
+    rows_may_lack: bool = False
+    absent_on: tuple[int, ...] = ()
+    pace: str = ""
+
+    def request(self, values: Mapping[str, str], parent: str | None = None) -> Request:
+        """The request for the first page. `parent`: the vendor's own id of the row it lies under."""
+        known = {role: quote(value, safe="") for role, value in values.items()}
+        path = self.path.format_map({**known, "parent": quote(parent or "", safe="")})
+        params = {name: value.format_map(values) for name, value in self.params.items()}
+        request = Request(path, params, self.method, self.json, self.pace, self, parent)
+        return self.paging.start(request)
+
+    def page(self, body: object, request: Request) -> Page:
+        """The page that answers `request`. Raises UnexpectedShape."""
+        try:
+            rows = array_at(body, self.rows)
+        except UnexpectedShape:
+            if not (self.rows_may_lack and isinstance(body, dict) and value_at(body, self.rows) is None):
+                raise
+            rows = []
+        total = value_at(body, self.total) if self.total else None
+        count = as_count(total)
+        more, following = self.paging.follow(request, body, len(rows), count)
+        plan = self.paging.plan(request, body, len(rows), count)
+        return Page(rows, more, following, total, plan=plan)
+
+    def full_id(self, id: str, parent: str | None) -> str:
+        """The id in a ref, from the vendor's own and that of the row it lies under."""
+        prefix = self.prefix or self.kind
+        if prefix is None:
+            return id
+        return f"{prefix}-{parent}.{id}" if parent is not None else f"{prefix}-{id}"

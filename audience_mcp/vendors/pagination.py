@@ -1,0 +1,218 @@
+"""How a listing goes on from page to page: values without state, each one API's way.
+
+A vendor's listing names one of these. It says, from a page's body, whether more follow and with which
+request; the guards against lists that never end are the pager's. None of them takes a short or an empty
+page for the end, but `PageNumber(full_page=…)`, for the one API that has no other sign.
+
+Every name of a parameter goes into the query, or into the JSON body with `in_body`, where a dot leads into
+an object: `variables.after`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from audience_mcp.core.errors import UnexpectedShape
+from audience_mcp.core.values import as_count
+from audience_mcp.vendors.parsing import as_object, cursor_at, flag_at, has_more, is_object, value_at
+from audience_mcp.vendors.request import Request
+
+Following = tuple[bool | None, Request | None]
+"""Whether more follow (None where the vendor does not say), and the request for it."""
+
+
+class Paging(Protocol):
+    """One API's way from page to page."""
+
+    def start(self, request: Request) -> Request:
+        """The request for the first page."""
+
+    def follow(self, request: Request, body: object, rows: int, total: int | None) -> Following:
+        """What comes after the page `body`, which had so many `rows`. Raises UnexpectedShape."""
+
+    def plan(self, request: Request, body: object, rows: int, total: int | None) -> Sequence[Request]:
+        """All further pages, where their places are known from the first one; else nothing."""
+
+
+class _OneByOne:
+    """What most ways have in common: the first request as it is, and no place known beforehand."""
+
+    def start(self, request: Request) -> Request:
+        """The request for the first page."""
+        return request
+
+    def plan(self, request: Request, body: object, rows: int, total: int | None) -> Sequence[Request]:
+        """Nothing: each page says where the next one is."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class SinglePage(_OneByOne):
+    """Everything comes at once."""
+
+    def follow(self, request: Request, body: object, rows: int, total: int | None) -> Following:
+        """Nothing follows."""
+        return False, None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor(_OneByOne):
+    """Each page has the cursor of the next at the path `at`, sent back as `param`.
+
+    more: the path of a flag that decides where it is given, since a last page may have a cursor too.
+    absent_is_end: whether a page without cursor and flag is the last one by the API's own documents.
+    """
+
+    at: str
+    param: str
+    more: str | None = None
+    absent_is_end: bool = False
+    in_body: bool = False
+
+    def follow(self, request: Request, body: object, rows: int, total: int | None) -> Following:
+        """By the flag, else by the cursor."""
+        around, dot, _ = self.at.rpartition(".")
+        if dot and not self.absent_is_end:
+            as_object(value_at(body, around), f"its '{around}'")
+        cursor = cursor_at(body, self.at)
+        more = has_more(flag_at(body, self.more) if self.more else None, cursor)
+        if more is None and self.absent_is_end:
+            more = False
+        return more, put(request, self.param, cursor, self.in_body) if cursor else None
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """The next page begins where this one ended; the end is the vendor's total, or its flag at `more`.
+
+    at: the path of the next offset in the body, for APIs that say it. link: the path of a next link, which
+    is not followed but whose absence is the end. sent_first: whether 0 is sent with the first request.
+    """
+
+    param: str = "offset"
+    more: str | None = None
+    at: str | None = None
+    link: str | None = None
+    sent_first: bool = True
+    in_body: bool = False
+
+    def start(self, request: Request) -> Request:
+        """The first page, at 0."""
+        return put(request, self.param, 0, self.in_body) if self.sent_first else request
+
+    def follow(self, request: Request, body: object, rows: int, total: int | None) -> Following:
+        """By the flag or the link, else by the total; silent where none of them is there."""
+        offset = (as_count(found(request, self.param, self.in_body)) or 0) + rows
+        more: bool | None = None
+        if self.more is not None:
+            more = flag_at(body, self.more)
+        elif self.link is not None and is_object(body) and self.link.split(".")[0] in body:
+            more = value_at(body, self.link) is not None
+        elif total is not None:
+            more = offset < total
+        if self.at is not None and more:
+            said = as_count(value_at(body, self.at))
+            if said is None:
+                raise UnexpectedShape(f"'{self.at}' is not an offset")
+            offset = said
+        return more, put(request, self.param, offset, self.in_body)
+
+    def plan(self, request: Request, body: object, rows: int, total: int | None) -> Sequence[Request]:
+        """Every further page, where the total is known and no flag or offset in the body decides."""
+        if total is None or not rows or self.more is not None or self.at is not None:
+            return ()
+        start = as_count(found(request, self.param, self.in_body)) or 0
+        offsets = range(start + rows, total, rows)
+        return [put(request, self.param, offset, self.in_body) for offset in offsets]
+
+
+@dataclass(frozen=True, slots=True)
+class PageNumber:
+    """Pages are numbered from `first`; `last` is the path of the last one's number.
+
+    full_page: where there is no such number and no flag, so many rows mean that the API must be asked
+    again; only for an API that has no other sign of the end.
+    """
+
+    param: str = "page"
+    first: int = 1
+    last: str | None = None
+    full_page: int | None = None
+    in_body: bool = False
+
+    def start(self, request: Request) -> Request:
+        """The first page, by its number."""
+        return put(request, self.param, self.first, self.in_body)
+
+    def follow(self, request: Request, body: object, rows: int, total: int | None) -> Following:
+        """By the last page's number, else by whether this one was full."""
+        number = self._number(request)
+        more: bool | None = None
+        if self.last is not None:
+            last = as_count(value_at(body, self.last))
+            more = None if last is None else number < last
+        elif self.full_page is not None:
+            more = rows >= self.full_page
+        return more, put(request, self.param, number + 1, self.in_body)
+
+    def plan(self, request: Request, body: object, rows: int, total: int | None) -> Sequence[Request]:
+        """Every further page, where the last one's number is known."""
+        last = as_count(value_at(body, self.last)) if self.last is not None else None
+        numbers = range(self._number(request) + 1, (last or 0) + 1)
+        return [put(request, self.param, number, self.in_body) for number in numbers]
+
+    def _number(self, request: Request) -> int:
+        number = as_count(found(request, self.param, self.in_body))
+        return self.first if number is None else number
+
+
+@dataclass(frozen=True, slots=True)
+class NextLink(_OneByOne):
+    """Each page has the address of the next at the path `at`; none is the end.
+
+    param: the parameter of it that is the cursor. It alone is taken, and the request built anew at the base
+    URL: a link may name another host, and may hold the key. Without `param` the link is followed as it is,
+    where it leads to the same origin. cursor: the path of the cursor beside the link, for APIs whose link
+    must not be taken apart.
+    """
+
+    at: str
+    param: str | None = None
+    cursor: str | None = None
+
+    def follow(self, request: Request, body: object, rows: int, total: int | None) -> Following:
+        """By whether there is a link."""
+        link = cursor_at(body, self.at)
+        if link is None:
+            return False, None
+        if self.param is None:
+            return True, Request(link, listing=request.listing, parent=request.parent, pace=request.pace)
+        if self.cursor is not None:
+            taken = cursor_at(body, self.cursor)
+        else:
+            try:
+                taken = next(iter(parse_qs(urlsplit(link).query).get(self.param, ())), None)
+            except ValueError:
+                taken = None
+        return True, put(request, self.param, taken, False) if taken else None
+
+
+def found(request: Request, param: str, in_body: bool) -> object:
+    """What a request says for a parameter."""
+    return value_at(request.json, param) if in_body else request.params.get(param)
+
+
+def put(request: Request, param: str, value: object, in_body: bool) -> Request:
+    """The request with a parameter added or replaced."""
+    if not in_body:
+        return request.with_params(**{param: str(value)})
+    return replace(request, json=_with(request.json, param.split("."), value))
+
+
+def _with(body: object, path: Sequence[str], value: object) -> Mapping[str, object]:
+    inner: Mapping[str, object] = body if is_object(body) else {}
+    key, *rest = path
+    return {**inner, key: _with(inner.get(key), rest, value) if rest else value}
