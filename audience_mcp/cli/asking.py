@@ -35,9 +35,9 @@ def _warn(text: str) -> None:
     print(f"audience-mcp: {text}", file=sys.stderr)
 
 
-def explain_unconfigured(load_configuration: Configuration) -> str:
+def explain_unconfigured(configuration: Configuration) -> str:
     """What to set, vendor by vendor."""
-    needs = [f"  {v.title}: {' and '.join(required_variables(v))}" for v in load_configuration.vendors]
+    needs = [f"  {v.title}: {' and '.join(required_variables(v))}" for v in configuration.vendors.values()]
     return "\n".join(
         [
             "no vendor is configured. Set the variables of at least one:",
