@@ -6,6 +6,7 @@ vendors are called with the keys in the environment, whoever calls.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import logging
@@ -30,6 +31,14 @@ from audience_mcp.core import logs
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.core.process import exit_within, tune_gc
 from audience_mcp.server.auth import AccessPolicy, HeaderGuard, TokenGuard, access_policy
+from audience_mcp.server.protocol import (
+    BACKLOG,
+    BoundedProtocol,
+    WholeBody,
+    quiet_accept,
+    quiet_logs,
+    raise_descriptor_limit,
+)
 from audience_mcp.server.startup import Startup
 from audience_mcp.server.tools import OpenCatalog, build_server
 
@@ -84,6 +93,7 @@ def serve(*, sandbox: bool, host: str, port: int, environment: Environment | Non
         return 1
     redactor = _start_log(startup, who)
     tune_gc()
+    raise_descriptor_limit()
     at = f"http://{shown}:{listening.getsockname()[1]}/mcp"
 
     @asynccontextmanager
@@ -96,7 +106,8 @@ def serve(*, sandbox: bool, host: str, port: int, environment: Environment | Non
         uvicorn.Config(
             build_app(startup.configuration, told, who, redactor),
             loop="asyncio",
-            http="h11",
+            http=BoundedProtocol,
+            backlog=BACKLOG,
             ws="none",
             lifespan="on",
             log_config=None,
@@ -128,13 +139,14 @@ def build_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        asyncio.get_running_loop().set_exception_handler(quiet_accept)
         async with closing, manager.run():
             yield
 
     starlette = Starlette(
         routes=[
             # Not GET: the stream it would open carries nothing when there are no sessions.
-            Route("/mcp", HeaderGuard(StreamableHTTPASGIApp(manager)), methods=["POST"]),
+            Route("/mcp", HeaderGuard(WholeBody(StreamableHTTPASGIApp(manager))), methods=["POST"]),
             Route("/health", _health, methods=["GET"]),
         ],
         lifespan=lifespan,
@@ -179,7 +191,7 @@ def _address(host: str, port: int) -> tuple[socket.AddressFamily, str]:
 
 def _listening(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((address, port), family=family, backlog=2048)
+        return socket.create_server((address, port), family=family, backlog=BACKLOG)
     except OSError as e:
         if e.errno == errno.EADDRINUSE:
             raise _CannotListen(
@@ -190,7 +202,9 @@ def _listening(family: socket.AddressFamily, address: str, port: int) -> socket.
 
 
 def _start_log(startup: Startup, who: AccessPolicy) -> logs.Redactor:
-    return startup.start_log(*([who.token] if who.token else []))
+    redactor = startup.start_log(*([who.token] if who.token else []))
+    quiet_logs()
+    return redactor
 
 
 def _say(sentence: str) -> None:

@@ -42,6 +42,5 @@ await page.getByRole("button", { name: "Execute Tool" }).click();
 await page.getByText("Results").first().waitFor();
 await page.getByText('"matched"').first().waitFor();
 const result = await page.locator("body").innerText();
-if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
 await browser.close();
 console.log(JSON.stringify({ login, asked, result }));
