@@ -36,10 +36,14 @@ async def test_there_are_exactly_two_tools_both_read_only(mode: str) -> None:
             assert tool.output_schema is not None
 
 
-async def test_only_the_capability_that_is_served_is_advertised() -> None:
+async def test_only_what_is_served_is_advertised() -> None:
     async with connected() as there:
         capabilities = there.client.server_capabilities.model_dump(exclude_none=True)
-        assert capabilities == {"tools": {"list_changed": False}}
+        assert capabilities == {
+            "tools": {"list_changed": False},
+            "resources": {"list_changed": False, "subscribe": False},
+            "extensions": {"io.modelcontextprotocol/ui": {}},
+        }
         assert there.client.server_info is not None
         assert (there.client.server_info.name, there.client.server_info.version) == (
             "audience-mcp",

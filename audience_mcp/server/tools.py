@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import mcp_types as types
-from mcp.server.caching import CacheHint
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -29,6 +29,7 @@ from audience_mcp.core.errors import ToolError
 from audience_mcp.core.logs import Redactor
 from audience_mcp.core.progress import Progress
 from audience_mcp.core.text import to_json
+from audience_mcp.server import view
 from audience_mcp.server.schemas import tool_schema
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,14 @@ log = logging.getLogger(__name__)
 NAME = "audience-mcp"
 MAX_ERROR = 9_000
 LIST_FOR_MS = 3_600_000
-"""How long clients may keep the list of tools, which never changes while the server runs."""
+"""How long clients may keep the lists and the view, which never change while the server runs."""
+CACHEABLE: tuple[CacheableMethod, ...] = (
+    "tools/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+)
+"""What is the same for every caller."""
 
 LIST_AUDIENCES = """\
 List the marketing audiences (segments, customer lists) of all configured vendors, with sizes and totals. \
@@ -83,6 +91,7 @@ class _Tool(Generic[QueryT]):
                 idempotent_hint=True,
                 open_world_hint=True,
             ),
+            _meta=view.TOOL_META,
         )
 
     async def answered(
@@ -164,18 +173,41 @@ def build_server(configuration: Configuration, opened: OpenCatalog, redactor: Re
             content=[types.TextContent(type="text", text=to_json(answer))], structured_content=answer
         )
 
+    async def list_resources(
+        ctx: CatalogContext, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        return view.list_resources()
+
+    async def list_templates(
+        ctx: CatalogContext, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return view.list_templates()
+
+    async def read_resource(
+        ctx: CatalogContext, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        return view.read_resource(params.uri)
+
     hint = CacheHint(ttl_ms=LIST_FOR_MS, scope="public")
-    return Server(
+    server = Server(
         NAME,
         version=__version__,
         title="Audiences",
         instructions=write_instructions(configuration),
-        cache_hints={"tools/list": hint, "server/discover": CacheHint(ttl_ms=LIST_FOR_MS, scope="private")},
+        cache_hints={
+            **dict.fromkeys(CACHEABLE, hint),
+            "server/discover": CacheHint(ttl_ms=LIST_FOR_MS, scope="private"),
+        },
         lifespan=lifespan,
         get_tool_input_schema=lambda name: TOOLS[name].described.input_schema if name in TOOLS else None,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
     )
+    server.extensions[view.EXTENSION] = {}
+    return server
 
 
 def _error(text: str) -> types.CallToolResult:

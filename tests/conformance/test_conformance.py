@@ -29,11 +29,14 @@ MEANT_FOR_US = {
         "server-initialize",
         "ping",
         "tools-list",
+        "resources-list",
         "dns-rebinding-protection",
     ],
     "2026-07-28": [
         "server-stateless",
         "tools-list",
+        "resources-list",
+        "sep-2164-resource-not-found",
         "caching",
         "dns-rebinding-protection",
         "server-sse-multiple-streams",
@@ -50,8 +53,7 @@ NOT_HERE = re.compile(
     r"|Expected InputRequiredResult"
     r"|could not get initial InputRequiredResult"
     r"|Server returned JSON-RPC error instead of re-requesting"
-    r"|Expected error code -32602 \(Invalid Params\), got -32601"
-    r"|Error data.uri is undefined"
+    r"|Unknown resource\. This server has ui://audience-mcp/audiences.html"
     r"|Server provides session ID"
 )
 """What a check says that asked for something the server does not offer."""
