@@ -36,11 +36,14 @@ from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Limits, Pool
 from audience_mcp.sources.reader import Connect
 from audience_mcp.sources.responses import describe_status
+from audience_mcp.testing.asking import list_rows
 from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, registry
-from audience_mcp.vendors.registry import GROUP, built_in_vendors, load_vendors
+from audience_mcp.vendors.registry import BUILT_IN, GROUP, built_in_vendors, load_vendors
+from tests.contract.cases import CASES
 from tests.support import faults
 from tests.support.clock import FakeClock
 from tests.support.process import environment
+from tests.vendors.guide import renewed
 
 pytestmark = pytest.mark.anyio
 
@@ -486,85 +489,44 @@ def test_whatever_status_a_vendor_answers_with_its_message_has_a_heading(
 # --- vendors.md ---------------------------------------------------------------------------------------
 
 
-def table(text: str, heading: str) -> dict[str, dict[str, str]]:
-    """The table under a heading: by column, then by row."""
-    part = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+def table(heading: str) -> dict[str, dict[str, str]]:
+    """The table under a heading of the guide to vendors: by vendor, then by column."""
+    part = VENDORS.split(f"## {heading}\n")[1].split("\n## ")[0]
     head, _, *rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in part.splitlines()
         if line.startswith("|")
     ]
-    return {name: {row[0]: row[n] for row in rows} for n, name in enumerate(head) if n}
+    return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
 
 
-def written(request: Request, values: Values) -> str:
-    query = "&".join(f"{name}={value}" for name, value in request.params.items())
-    return f"`{request.method} /{request.path}{'?' if query else ''}{query}`"
+def test_the_tables_of_what_is_declared_are_what_the_adapters_declare() -> None:
+    assert renewed(VENDORS) == VENDORS, "run: python -m tests.vendors.guide"
 
 
-def declared(vendor: Vendor) -> dict[str, str]:
-    """What an adapter says of its vendor, as the guide has it."""
-    values = {s.role: s.default or f"{{{s.variables[0]}}}" for s in vendor.settings}
-    first = vendor.list_request(values)
-    sizes = [text for name, text in first.params.items() if name in ("limit", "first")]
-    info = {"has_next_page": True, "end_cursor": "{cursor}"}
-    full = {"data": [], "audiences": [], "has_more": True, "next_from": "{cursor}", "page_info": info}
-    following = vendor.page(full, first).next
-    added = {} if following is None else dict(following.params.items() - first.params.items())
-    one = vendor.get_request("{id}", values)
-    lacks = ", without the size" if vendor.get_lacks_size else ""
-    rate = vendor.requests_per_second(values)
-    optional = [f"`{s.variables[0]}` ({s.default})" for s in vendor.settings if not s.required]
-    return {
-        "source": f"`{vendor.name}`",
-        "required": ", ".join(
-            " or ".join(f"`{name}`" for name in s.variables) for s in vendor.settings if s.required
-        ),
-        "optional": ", ".join(optional),
-        "secret": ", ".join(f"`{s.variables[0]}`" for s in vendor.settings if s.secret),
-        "sent with it": "; ".join(f"`{name}: {value}`" for name, value in vendor.headers(values).items()),
-        "list": written(first, values),
-        "page size": sizes[0] if sizes else "all at once",
-        "next page": ", ".join(f"`{name}={value}`" for name, value in added.items()) or "none",
-        "one audience": written(one, values) + lacks if one else "none: from the list",
-        "an id looks like": f"`{vendor.id_shape.pattern}`",
-        "its id is a name": "yes" if vendor.id_is_name else "no",
-        "pace": f"{rate:g} a second" if rate else "as fast as it answers",
-        "one unit of size": vendor.size_counts,
-    }
+@pytest.mark.parametrize("heading", ["What comes back", "Limits and keys"])
+def test_every_vendor_is_in_the_tables_that_are_written_by_hand(heading: str) -> None:
+    assert [*table(heading)] == [vendor.title for vendor in built_in_vendors().values()]
 
 
-def test_the_table_of_vendors_is_what_their_adapters_declare() -> None:
-    assert table(VENDORS, "What is asked") == {
-        kind.title: declared(kind) for kind in built_in_vendors().values()
-    }
+@pytest.mark.parametrize("name", BUILT_IN)
+async def test_types_statuses_and_dates_of_the_guide_are_those_of_a_lifelike_account(name: str) -> None:
+    case = CASES[name]
+    told = table("What comes back")[case.vendor.title]
+    rows = (await list_rows(case, case.rows)).audiences
+    assert {row.type for row in rows} == set(re.findall(r"`(\w+)`", told["types"]))
+    assert {row.status for row in rows} == set(re.findall(r"`(\w+)`", told["statuses"]))
+    assert any(row.created_at for row in rows) is (told["created"] == "yes")
+    assert any(row.updated_at for row in rows) is (told["updated"] == "yes")
+    assert any(row.description for row in rows) is (told["descriptions"] == "yes")
+    unknown = any(row.size is None for row in rows) or case.vendor.get_lacks_size
+    assert unknown is (told["size is unknown for"] != "-")
 
 
-async def test_types_statuses_and_dates_of_the_guide_are_those_that_the_sandbox_shows() -> None:
-    told = table(VENDORS, "What comes back")
-    async with faults.serving() as server:
-        variables = server.sandbox.environment(server.origin) | {"AUDIENCE_MCP_MAX_CHARS": "1000000"}
-        async with client_of(variables) as client:
-            for kind in built_in_vendors().values():
-                arguments = {"sources": [kind.name], "detail": "full", "limit": 1_000}
-                rows = (await client.call_tool("list_audiences", arguments)).structured_content["audiences"]
-                column = told[kind.title]
-                assert {r["type"] for r in rows} == set(re.findall(r"`(\w+)`", column["types"]))
-                assert {r["status"] for r in rows} == set(re.findall(r"`(\w+)`", column["statuses"]))
-                for row, key in (("created", "created_at"), ("updated", "updated_at")):
-                    assert any(key in r for r in rows) is (column[row] == "yes")
-                assert any("description" in r for r in rows) is (column["descriptions"] == "yes")
-                unknown = any("size" not in r for r in rows) or kind.get_lacks_size
-                assert unknown is (column["size is unknown for"] != "-")
-
-
-def test_the_field_that_a_size_is_read_from_is_the_one_in_the_guide() -> None:
-    told = table(VENDORS, "What comes back")
-    for kind in built_in_vendors().values():
-        (field,) = re.findall(r"`(\w+)`", told[kind.title]["size is"])
-        raw = {"type": "Static", "status": "ready", "indexing_state": "APPLIED"}
-        assert kind().row(raw, "1").size is None
-        assert kind().row({**raw, field: 7}, "1").size == 7
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_the_field_that_a_size_is_read_from_is_the_one_in_the_guide(name: str) -> None:
+    case = CASES[name]
+    assert f"`{case.size}`" in table("What comes back")[case.vendor.title]["size is"]
 
 
 # --- security.md, and all of them ---------------------------------------------------------------------

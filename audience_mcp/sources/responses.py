@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from audience_mcp.config import Account
 from audience_mcp.core.errors import Kind
 from audience_mcp.vendors.base import Wait
-from audience_mcp.vendors.parsing import value_at
+from audience_mcp.vendors.parsing import value_at, values_at
 from audience_mcp.vendors.request import Response
 
 LONGEST_HINT_S = 10 * 365 * 86_400
@@ -92,6 +92,14 @@ def find_wait(response: Response, account: Account) -> float | None:
 
 def _declared_wait(response: Response, wait: Wait) -> float | None:
     value = response.headers.get(wait.at.lower()) if wait.header else value_at(response.body, wait.at)
+    if wait.within is not None:
+        body, _ = parse_body(value.encode() if isinstance(value, str) else b"")
+        waits = [_read_wait(each, wait, response) for each in values_at(body, wait.within)]
+        return max((seconds for seconds in waits if seconds is not None), default=None)
+    return _read_wait(value, wait, response)
+
+
+def _read_wait(value: object, wait: Wait, response: Response) -> float | None:
     if wait.unit == "text":
         found = _WITH_UNIT.fullmatch(value.strip()) if isinstance(value, str) else None
         return float(found[1]) * _TEXT_UNITS[found[2]] if found else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from audience_mcp.sandbox import Asked
 from audience_mcp.vendors import Vendor
@@ -42,6 +42,7 @@ class Case:
     that no row has.
     largest_page: the parameter for it, in the query or in a JSON body, and its value; None where the vendor
     has no pages.
+    wrong: by role, a value that the API refuses, where a setting's shape allows no word.
     """
 
     vendor: Vendor
@@ -56,6 +57,7 @@ class Case:
     new_id: Callable[[int], str]
     unknown_id: str
     largest_page: tuple[str, str] | None = None
+    wrong: Mapping[str, str] = field(default_factory=dict)
 
     def some(self, number: int) -> list[Raw]:
         """So many rows like the sample, each with its own id and size."""

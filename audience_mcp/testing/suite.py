@@ -21,7 +21,7 @@ from audience_mcp.testing.asking import (
     open_case,
     parameter_of,
 )
-from audience_mcp.testing.case import Case
+from audience_mcp.testing.case import Case, Served
 from audience_mcp.testing.values import A_SIZE, NO_DATE, NO_ID, NO_NAME, NO_OBJECT, NO_SIZE, ODD
 
 WRONG = "wrong-on-purpose"
@@ -187,24 +187,21 @@ class VendorContract:
         assert (report.audiences, report.complete, report.error) == (0, True, None)
 
     async def test_each_required_variable_is_named_when_its_value_is_refused(self, case: Case) -> None:
-        for setting in (s for s in case.vendor.settings if s.required):
+        for setting in (s for s in case.vendor.settings if s.required and s.role != "base_url"):
             variable = f"{setting.variables[0]}_WRONG"
-            source = f"{case.vendor.name}-wrong"
-            async with (
-                case.serve(case.rows) as served,
-                open_case(case, served, **{variable: WRONG}) as catalog,
-            ):
-                answer = await catalog.list_audiences(ListQuery(limit=0))
-            assert answer.matched == len(case.rows)  # of the good account
-            assert not answer.complete
-            (report,) = [r for r in answer.sources if r.source == source]
-            assert report.error is not None
-            assert report.error.kind in (
-                ("unauthorized",) if setting.secret else ("unauthorized", "forbidden")
-            )
-            assert variable in report.error.message
-            assert WRONG not in report.error.message
-            assert (report.audiences, report.sum_of_sizes, report.complete) == (None, None, False)
+            async with case.serve(case.rows) as served:
+                named = {v: value for v, value in served.environment.items() if v in setting.variables}
+                good = {v: value for v, value in served.environment.items() if v not in named}
+                alone = Served(good, served.asked)
+                async with open_case(
+                    case, alone, **{variable: case.wrong.get(setting.role, WRONG)}
+                ) as catalog:
+                    with pytest.raises(ToolError) as caught:
+                        await catalog.list_audiences(ListQuery(limit=0))
+            said = str(caught.value)
+            assert f"{case.vendor.name}-wrong: " in said
+            assert variable in said
+            assert WRONG not in said
 
     async def test_a_refused_key_is_an_error_and_never_an_empty_list(self, case: Case) -> None:
         variable = next(s.variables[0] for s in case.vendor.settings if s.required and s.secret)

@@ -59,12 +59,14 @@ class Wait:
     """Where an error says how long to wait: a path in its body, or the name of a header.
 
     unit: seconds, milliseconds or minutes from now; a moment as Unix seconds or milliseconds; or text with
-    a unit of its own (`5s`). `Retry-After` is understood without being declared.
+    a unit of its own (`5s`). `within`: the path in a header that is JSON, in which `*` stands for every key
+    or place; the longest wait counts. `Retry-After` is understood without being declared.
     """
 
     at: str
     unit: Literal["s", "ms", "min", "unix_s", "unix_ms", "text"] = "s"
     header: bool = False
+    within: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ body itself.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, ValuesView
 from typing import TypeGuard
 
 from audience_mcp.core.errors import UnexpectedShape
@@ -35,6 +35,18 @@ def value_at(body: object, path: str) -> object:
         else:
             return None
     return body
+
+
+def values_at(body: object, path: str) -> Sequence[object]:
+    """What stands at `path`, in which `*` stands for every key of an object or place in a list."""
+    found = [body]
+    for key in path.split("."):
+        if key == "*":
+            inner = [each.values() if is_object(each) else each for each in found]
+            found = [value for each in inner if isinstance(each, (list, ValuesView)) for value in each]
+        else:
+            found = [value_at(each, key) for each in found]
+    return [value for value in found if value is not None]
 
 
 def array_at(body: object, path: str) -> Sequence[object]:

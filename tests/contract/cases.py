@@ -1,15 +1,16 @@
-"""This package's vendors as cases: the sandbox serves them."""
+"""This package's vendors as cases: the sandbox serves the first four, a vendor's own tests the others."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 from audience_mcp.sandbox.app import serve
 from audience_mcp.sandbox.data import made_up
 from audience_mcp.testing import Case, Facts, Served
-from audience_mcp.vendors.registry import load_vendors
+from audience_mcp.vendors.registry import BUILT_IN, load_vendors
 from tests.support.served import Recording
 
 
@@ -119,4 +120,11 @@ def _cases() -> dict[str, Case]:
     }
 
 
+def _own(vendor: str) -> Case:
+    case = import_module(f"tests.vendors.{vendor}.case").CASE
+    assert isinstance(case, Case)
+    return case
+
+
 CASES = _cases()
+CASES |= {name: _own(name) for name in BUILT_IN if name not in CASES}

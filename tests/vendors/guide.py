@@ -1,0 +1,134 @@
+"""What the adapters declare, as the tables of docs/vendors.md: `python -m tests.vendors.guide` writes them.
+
+The tables that begin with a line `<!-- declared: NAME -->` are made here; all else in the guide is written
+by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from audience_mcp.vendors import Cursor, Listing, NextLink, Offset, PageNumber, Rate, Request, Values, Vendor
+from audience_mcp.vendors.registry import built_in_vendors
+
+GUIDE = Path(__file__).parents[2] / "docs" / "vendors.md"
+LONGEST = 60
+"""Characters of a parameter that is shown in full."""
+
+Table = Mapping[str, Mapping[str, str]]
+"""Cells by vendor's title and column."""
+
+
+def values_of(vendor: Vendor) -> Values:
+    """For each setting its default, or its variable in braces."""
+    values = {s.role: s.default or f"{{{s.variables[0]}}}" for s in vendor.settings}
+    return {"token": "{token}", **values}
+
+
+def settings(vendor: Vendor) -> dict[str, str]:
+    """What is set, and what goes out with every request."""
+    needed = {s.role: " or ".join(f"`{name}`" for name in s.variables) for s in vendor.settings}
+    required = [needed[s.role] for s in vendor.settings if s.required]
+    ways = [" and ".join(needed[role] for role in group) for group in vendor.needs_one_of]
+    groups = {role for group in vendor.needs_one_of for role in group}
+    optional = [s for s in vendor.settings if not s.required and s.role not in groups]
+    sent = vendor.headers(values_of(vendor)).items()
+    defaults = {s.role: f" ({s.default})" if s.default else "" for s in vendor.settings}
+    return {
+        "source": f"`{vendor.name}`",
+        "required": ", ".join([*required, *([f"either {', or '.join(ways)}"] if ways else [])]),
+        "optional": ", ".join(f"`{s.variables[0]}`{defaults[s.role]}" for s in optional),
+        "secret": ", ".join(f"`{s.variables[0]}`" for s in vendor.settings if s.secret),
+        "sent with it": "; ".join(f"`{name}: {re.sub('Basic .*', 'Basic …', v)}`" for name, v in sent),
+    }  # fmt: skip
+
+
+def requests(vendor: Vendor) -> dict[str, str]:
+    """What is asked, and how fast."""
+    values = values_of(vendor)
+    lists = [listing.request(values, "{parent}") for listing in vendor.listings]
+    one = vendor.get_request("{id}", values)
+    lacks = ", without the size" if vendor.get_lacks_size else ""
+    counted = type(vendor).count_request is not Vendor.count_request
+    batches = set(vendor.counts_per_request.values())
+    sizes = f"{max(batches)} a request" if batches else "a request each"
+    return {
+        "lists": ", ".join(map(written, lists)),
+        "pages": "; ".join(dict.fromkeys(map(paged, vendor.listings))),
+        "one audience": written(one) + lacks if one else "none: from the list",
+        "sizes": sizes if counted else "in the list",
+        "pace": paces(vendor.rates(values)),
+    }
+
+
+def ids(vendor: Vendor) -> dict[str, str]:
+    """Kinds, ids, and what a size is."""
+    kinds = [listing.kind for listing in vendor.listings if listing.kind] or [vendor.kind]
+    counts = vendor.size_counts
+    by_kind = counts.items() if isinstance(counts, Mapping) else ()
+    return {
+        "kinds": ", ".join(dict.fromkeys([*kinds, *(kind for kind, _ in by_kind)])),
+        "an id looks like": f"`{vendor.id_shape.pattern}`",
+        "its id is a name": "yes" if vendor.id_is_name else "no",
+        "one unit of size": counts if isinstance(counts, str) else "; ".join(f"{k}: {n}" for k, n in by_kind),
+    }
+
+
+def written(request: Request) -> str:
+    """A request as people read one, with long parameters and bodies cut."""
+    shown = {
+        n: v if len(v) <= LONGEST else v[:LONGEST].rpartition(",")[0] + ",…"
+        for n, v in request.params.items()
+    }
+    query = "&".join(f"{name}={value}" for name, value in shown.items())
+    return f"`{request.method} /{request.path}{'?' if query else ''}{query}`"  # fmt: skip
+
+
+def paged(listing: Listing) -> str:
+    """How a listing goes on."""
+    paging = listing.paging
+    if isinstance(paging, Cursor) or (isinstance(paging, NextLink) and paging.param):
+        return f"`{paging.param}={{cursor}}`"
+    if isinstance(paging, (Offset, PageNumber)):
+        return f"`{paging.param}={{number}}`"
+    return "the next page's address" if isinstance(paging, NextLink) else "all at once"
+
+
+def paces(rates: Mapping[str, Iterable[Rate]]) -> str:
+    """Limits as people say them: `10 a second, 150 a minute (counts)`."""
+    units = {1.0: "a second", 60.0: "a minute", 3600.0: "an hour", 86400.0: "a day"}
+    said = [
+        f"{rate.requests:g} {units.get(rate.seconds, f'in {rate.seconds:g} s')}" + f" ({kind})" * bool(kind)
+        for kind, limits in rates.items()
+        for rate in limits
+    ]  # fmt: skip
+    return ", ".join(said) or "as fast as it answers"
+
+
+def declared() -> dict[str, Table]:
+    """Each table by its name."""
+    vendors = built_in_vendors().values()
+    tables = {"settings": settings, "requests": requests, "ids": ids}
+    return {name: {v.title: cells(v) for v in vendors} for name, cells in tables.items()}
+
+
+def shown(table: Table) -> str:
+    """A table in Markdown."""
+    columns = [*next(iter(table.values()))]
+    lines = [["vendor", *columns], ["---"] * (len(columns) + 1)]
+    lines += [[title, *cells.values()] for title, cells in table.items()]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+
+
+def renewed(text: str) -> str:
+    """The guide with its declared tables made anew."""
+    for name, table in declared().items():
+        made = f"<!-- declared: {name} -->\n{shown(table)}\n"
+        text = re.sub(rf"<!-- declared: {name} -->\n(?:\|.*\n)*", lambda _, made=made: made, text)
+    return text
+
+
+if __name__ == "__main__":
+    GUIDE.write_text(renewed(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
