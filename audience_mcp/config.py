@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from audience_mcp.core.errors import ConfigurationError, VendorError
-from audience_mcp.vendors import Setting, Values, Vendor
+from audience_mcp.vendors import Request, Setting, Values, Vendor
 
 Environment = Mapping[str, str]
 
@@ -355,14 +355,16 @@ class Account:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The values that must never be shown: secret settings, and headers that are made of them."""
+        """The values that must never be shown: secret settings, and headers and signatures made of them."""
         own = [self.values[s.role] for s in self.vendor.settings if s.secret and s.role in self.values]
         try:
             headers = self.vendor.headers({"token": "", **self.values}) if own else {}
+            signed = self.vendor.sign(Request(""), self.values).params.values() if own else ()
         except Exception:  # noqa: BLE001 (a plug-in's own code; the reading will say so)
-            headers = {}
+            headers, signed = {}, ()
         # "Basic dXNlcjprZXk=": a form of the key of which no part of the key can be seen.
         made = [v.split()[-1] for name, v in headers.items() if name.lower() == "authorization" and " " in v]
+        made += signed
         return tuple(dict.fromkeys([*own, *(word for word in made if len(word) >= SHORTEST_KEY)]))
 
     @property

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT.parent / "shared" / "specs" / "server.schema.json"
 SERVER: dict[str, Any] = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+VENDORS = (ROOT / "docs" / "vendors.md").read_text(encoding="utf-8")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
@@ -65,13 +66,17 @@ def test_server_json_names_every_variable_as_the_vendors_declare_it() -> None:
     assert not any(v["isRequired"] for v in told.values())
 
 
-def test_the_readme_names_every_variable_with_its_default() -> None:
+def test_the_guide_to_vendors_that_the_readme_leads_to_names_every_variable_with_its_default() -> None:
+    assert "(docs/vendors.md)" in README
     for vendor in built_in_vendors().values():
         for setting in vendor.settings:
             for variable in setting.variables:
-                assert f"`{variable}`" in README
+                assert f"`{variable}`" in VENDORS
             if setting.default is not None:
-                assert setting.default in README
+                assert setting.default in VENDORS
+
+
+def test_the_readme_names_every_setting_of_the_server() -> None:
     for name in (
         "AUDIENCE_MCP_DEADLINE_S",
         "AUDIENCE_MCP_CACHE_S",

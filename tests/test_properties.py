@@ -25,21 +25,16 @@ from audience_mcp.core.text import to_json
 from audience_mcp.core.values import WHOLE_MAX, as_count
 from audience_mcp.server.schemas import tool_schema
 from audience_mcp.sources.pager import Pager, row_of
-from audience_mcp.sources.responses import LONGEST_HINT_S, parse_body, parse_wait
-from audience_mcp.vendors import Page, Request, Values, Vendor
+from audience_mcp.sources.responses import LONGEST_HINT_S, find_wait, parse_body, parse_wait
+from audience_mcp.vendors import Page, Request, Response, Vendor
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.examples import examples
+from tests.vendors.bodies import account
 
 T = TypeVar("T")
 VENDORS = [*built_in_vendors().values()]
 by_name = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
-VALUES: Values = {
-    "api_key": "k",
-    "project": "p",
-    "account_id": "biz_1",
-    "base_url": "https://x.example",
-    "max_rps": "1",
-}
+ACCOUNTS = {vendor.name: account(vendor) for vendor in VENDORS}
 AUDIENCE = jsonschema.Draft202012Validator(tool_schema(Audience))
 
 
@@ -287,7 +282,7 @@ def check_rows(vendor: Vendor, raws: object) -> None:
 @examples
 @given(body=bodies)
 def test_any_body_is_a_page_or_of_an_unexpected_shape(vendor: Vendor, body: object) -> None:
-    request = vendor.list_request(VALUES)
+    request = vendor.list_request(ACCOUNTS[vendor.name].values)
     page = shaped(lambda: vendor.page(body, request))
     if page is None:
         return
@@ -300,9 +295,9 @@ def test_any_body_is_a_page_or_of_an_unexpected_shape(vendor: Vendor, body: obje
 @examples
 @given(body=bodies)
 def test_any_body_is_one_audience_or_of_an_unexpected_shape(vendor: Vendor, body: object) -> None:
-    if vendor.get_request("0", VALUES) is None:
-        return
-    check_rows(vendor, shaped(lambda: vendor.parse_one(body)) or [])
+    request = vendor.get_request("0", ACCOUNTS[vendor.name].values)
+    if request is not None:
+        check_rows(vendor, shaped(lambda: vendor.parse_get(body, request)) or [])
 
 
 @by_name
@@ -311,12 +306,14 @@ def test_any_body_is_one_audience_or_of_an_unexpected_shape(vendor: Vendor, body
 def test_any_body_amounts_to_a_status_and_to_a_wait_or_none(
     vendor: Vendor, status: int, body: object
 ) -> None:
-    amounts_to = vendor.effective_status(status, body)
+    account = ACCOUNTS[vendor.name]
+    response = Response(vendor.list_request(account.values), status, {}, body, True, 1_790_000_000)
+    amounts_to = vendor.status_of(response)
     assert type(amounts_to) is int
     assert 200 <= amounts_to <= 599
     assert amounts_to != 200 or status == 200
 
-    wait = parse_wait(None, vendor.retry_after(body), datetime(2026, 11, 20, tzinfo=timezone.utc))
+    wait = find_wait(response, account)
     assert wait is None or 0 <= wait <= LONGEST_HINT_S
 
 
@@ -328,7 +325,8 @@ def test_any_body_is_read_to_an_end_or_told_as_an_error_of_ours(vendor: Vendor, 
     async def fetch(request: Request) -> object:
         return body
 
-    pager = Pager(vendor.name, vendor, lambda: vendor.list_request(VALUES), fetch)
+    values = ACCOUNTS[vendor.name].values
+    pager = Pager(vendor.name, vendor, lambda: vendor.list_request(values), fetch)
     error = None
     for _ in range(2):  # the same cursor again is the end
         error = error or failed(pager)

@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "batch": ("Batch", ("BATCH_",)),
     "smallest": ("Smallest", ("SMALLEST_", "ATOMS_")),
     "whop": ("Whop", ("WHOP_",)),
+    "meta": ("Meta", ("META_",)),
 }
 """Each vendor's module in this package, with its class and what its variables begin with."""
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")

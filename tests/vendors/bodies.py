@@ -50,10 +50,15 @@ def shown_concisely(vendor: Vendor, raw: object) -> dict[str, Any]:
 
 
 def account(vendor: Vendor, **variables: str) -> Account:
-    """An account with a value for every required variable, and with `variables`."""
-    required = {s.variables[0]: f"the-{s.role}" for s in vendor.settings if s.required}
+    """An account with a value for every variable that it needs, and with `variables`."""
+    needed = {role for group in vendor.needs_one_of[:1] for role in group}
+    required = {
+        s.variables[0]: s.example or f"the-{s.role}"
+        for s in vendor.settings
+        if s.required or s.role in needed
+    }
     (source,) = load_configuration({**required, **variables}, [vendor]).sources
-    assert source.account is not None
+    assert source.account is not None, source.problem
     return source.account
 
 

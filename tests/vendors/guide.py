@@ -1,19 +1,33 @@
-"""What the adapters declare, as the tables of docs/vendors.md: `python -m tests.vendors.guide` writes them.
+"""What the adapters declare, written where it is told: `python -m tests.vendors.guide`.
 
-The tables that begin with a line `<!-- declared: NAME -->` are made here; all else in the guide is written
-by hand.
+That is docs/vendors.md, server.json and the bundle's manifest. In the guide,
+the tables that begin with a line `<!-- declared: NAME -->` are made here; all else in it is written by hand.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from audience_mcp.vendors import Cursor, Listing, NextLink, Offset, PageNumber, Rate, Request, Values, Vendor
+from audience_mcp.vendors import (
+    Cursor,
+    Listing,
+    NextLink,
+    Offset,
+    PageNumber,
+    Rate,
+    Request,
+    Setting,
+    Values,
+    Vendor,
+)
 from audience_mcp.vendors.registry import built_in_vendors
 
-GUIDE = Path(__file__).parents[2] / "docs" / "vendors.md"
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs" / "vendors.md"
 LONGEST = 60
 """Characters of a parameter that is shown in full."""
 
@@ -39,7 +53,7 @@ def settings(vendor: Vendor) -> dict[str, str]:
     return {
         "source": f"`{vendor.name}`",
         "required": ", ".join([*required, *([f"either {', or '.join(ways)}"] if ways else [])]),
-        "optional": ", ".join(f"`{s.variables[0]}`{defaults[s.role]}" for s in optional),
+        "optional": ", ".join(needed[s.role] + defaults[s.role] for s in optional),
         "secret": ", ".join(f"`{s.variables[0]}`" for s in vendor.settings if s.secret),
         "sent with it": "; ".join(f"`{name}: {re.sub('Basic .*', 'Basic …', v)}`" for name, v in sent),
     }  # fmt: skip
@@ -130,5 +144,59 @@ def renewed(text: str) -> str:
     return text
 
 
+def published(server: dict[str, Any]) -> dict[str, Any]:
+    """server.json with the variables of all vendors, the server's own after them."""
+    (package,) = server["packages"]
+    own = [v for v in package["environmentVariables"] if v["name"].startswith("AUDIENCE_MCP_")]
+    told = [variable(vendor, setting) for vendor, setting in all_settings()]
+    return {**server, "packages": [{**package, "environmentVariables": [*told, *own]}]}
+
+
+def variable(vendor: Vendor, setting: Setting) -> dict[str, Any]:
+    """A setting as the registry of MCP servers describes one."""
+    return {
+        "name": setting.variables[0],
+        "description": f"{vendor.title}: {setting.description}",
+        "isRequired": False,
+        **({"isSecret": True} if setting.secret else {}),
+        **({"default": setting.default} if setting.default is not None else {}),
+        "format": "number" if setting.role == "max_rps" else "string",
+    }
+
+
+def bundled(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The bundle's manifest with an option for each setting; those that it has stay as they are."""
+    had, entry = manifest["user_config"], manifest["server"]["mcp_config"]
+    names = [setting.variables[0] for _, setting in all_settings()]
+    names += [name for name in entry["env"] if name.startswith("AUDIENCE_MCP_")]
+    made = {setting.variables[0].lower(): option(vendor, setting) for vendor, setting in all_settings()}
+    entry["env"] = {name: f"${{user_config.{name.lower()}}}" for name in names}
+    return {**manifest, "user_config": {n.lower(): {**had, **made, **had}[n.lower()] for n in names}}
+
+
+def option(vendor: Vendor, setting: Setting) -> dict[str, Any]:
+    """A setting as a host asks a person for it."""
+    words = setting.role.replace("_", " ").replace("url", "URL").replace("api", "API")
+    ending = f"blank: {setting.default}" if setting.default else "blank if you need none"
+    if setting.required:
+        ending = f"blank if you have no {vendor.title}"
+    return {
+        "type": "string",
+        "title": f"{vendor.title}: {words}",
+        "description": f"{setting.description}; {ending}",
+        "required": False,
+        "default": "",
+        **({"sensitive": True} if setting.secret else {}),
+    }
+
+
+def all_settings() -> list[tuple[Vendor, Setting]]:
+    """Every setting with its vendor."""
+    return [(vendor, setting) for vendor in built_in_vendors().values() for setting in vendor.settings]
+
+
 if __name__ == "__main__":
     GUIDE.write_text(renewed(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, renew in ((ROOT / "server.json", published), (ROOT / "examples/mcpb/manifest.json", bundled)):
+        told = renew(json.loads(path.read_text(encoding="utf-8")))
+        path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
