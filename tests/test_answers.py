@@ -234,7 +234,9 @@ async def nothing(request: Request) -> object:
 def held(*found: Row, pages: int = 1, error: VendorError | None = None) -> Snapshot:
     walk = Pager("batch", BATCH, lambda: Request("x"), nothing)
     walk.pages = pages
-    walk._take([{"name": row.id, "nb_ids": row.size, "indexing_state": "APPLIED"} for row in found])
+    walk.rows = {row.id: row for row in found}
+    walk.sum_of_sizes = sum(row.size or 0 for row in found)
+    walk.unknown_sizes = sum(row.size is None for row in found)
     when = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=timezone.utc) if pages else None
     return Snapshot(walk, error is None, when, error)
 

@@ -54,7 +54,9 @@ def sixty_sources(
     environment: dict[str, str | None] = dict.fromkeys(VARIABLES)
     for source in SOURCES:
         suffix = source.removeprefix("commbox-").upper()
-        environment[f"COMMBOX_API_KEY_{suffix}"] = "wrong" if source in wrong else commbox.KEY
+        environment[f"COMMBOX_API_KEY_{suffix}"] = (
+            f"wrong-key-{source}" if source in wrong else f"{commbox.KEY}-account-{source}"
+        )
     environment["AUDIENCE_MCP_MAX_CHARS"] = str(budget)
     return connected({"commbox": audiences(count), **OTHERS}, environment=environment)
 

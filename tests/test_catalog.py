@@ -165,8 +165,8 @@ async def test_broken_and_repeated_rows_are_told_and_lose_nothing_else() -> None
     answer = await listed(*page)
     assert (answer.matched, answer.sum_of_sizes, answer.complete) == (2, 3, True)
     assert answer.notes is not None
-    assert [note for note in answer.notes if "usable id: 5" in note]
-    assert [note for note in answer.notes if "counted once: 1" in note]
+    assert [note for note in answer.notes if "5 rows without a usable id" in note]
+    assert [note for note in answer.notes if "1 duplicate row" in note]
 
 
 @pytest.mark.parametrize(("count", "complete"), [(2, True), (3, False), (1, True)])
@@ -182,11 +182,11 @@ async def test_a_vendor_that_counts_more_than_it_lists_makes_the_reading_incompl
         assert "reports 3 audiences but listed only 2" in answer.sources[0].error.message
     if count < 2:
         assert answer.notes is not None
-        assert "counts 1 audiences" in answer.notes[0]
+        assert "more than the 1 it reports" in answer.notes[0]
 
 
 async def test_a_vendor_name_means_all_its_accounts_and_a_source_name_only_itself() -> None:
-    more = {"COMMBOX_API_KEY_EU": "wrong", "WHOP_API_KEY": None, "BATCH_PROJECT_KEY": None}
+    more = {"COMMBOX_API_KEY_EU": "wrong-key-000", "WHOP_API_KEY": None, "BATCH_PROJECT_KEY": None}
     async with connected(environment=more) as there:
         for given, sources in [("commbox", ["commbox", "commbox-eu"]), ("commbox-eu", ["commbox-eu"])]:
             result = await there.client.call_tool(

@@ -114,14 +114,14 @@ async def test_a_miss_says_what_was_read_and_what_is_near() -> None:
 
 
 async def test_a_miss_says_what_could_not_be_read() -> None:
-    async with connected(environment={"WHOP_API_KEY": "wrong"}) as there:
+    async with connected(environment={"WHOP_API_KEY": "wrong-key-000"}) as there:
         text = await missed(there, audience="no such audience")
         assert "WHOP_API_KEY" in text
         assert "whop (" not in text.split("Not read in full")[0].split("Read in full")[1]
 
 
 async def test_a_match_beside_an_unread_source_is_not_complete() -> None:
-    async with connected(environment={"WHOP_API_KEY": "wrong"}) as there:
+    async with connected(environment={"WHOP_API_KEY": "wrong-key-000"}) as there:
         answer = await got(there, audience="Newsletter subscribers")
         assert answer["complete"] is False
         assert answer["audiences"][0]["ref"] == "commbox:31152"

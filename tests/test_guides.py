@@ -272,7 +272,7 @@ async def nobody_listens() -> list[str]:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
-        return await configured("COMMBOX_API_KEY=key", f"COMMBOX_BASE_URL={url}")
+        return await configured("COMMBOX_API_KEY=key-key-000", f"COMMBOX_BASE_URL={url}")
 
 
 @scenario
@@ -281,7 +281,7 @@ async def certificate_of_a_stranger() -> list[str]:
     tls.load_cert_chain(Path(__file__).parent / "faults" / "untrusted.pem")
     async with faults.serving(tls=tls) as server:
         url = f"https://localhost:{server.port}"
-        return await configured("COMMBOX_API_KEY=key", f"COMMBOX_BASE_URL={url}")
+        return await configured("COMMBOX_API_KEY=key-key-000", f"COMMBOX_BASE_URL={url}")
 
 
 @scenario
@@ -326,7 +326,7 @@ async def link_to_another_host() -> list[str]:
         return Answer(200, {"rows": [{"id": "1"}], "next": "https://elsewhere.example/list"})
 
     async with faults.serving(faults.FaultServer(others={"linked": page})) as server:
-        return await configured("LINKED_API_KEY=key", f"LINKED_BASE_URL={server.origin}/linked")
+        return await configured("LINKED_API_KEY=key-of-linked", f"LINKED_BASE_URL={server.origin}/linked")
 
 
 @scenario
@@ -376,9 +376,9 @@ async def deadline() -> list[str]:
 async def newer_reading_fails() -> list[str]:
     async with faults.serving() as server:
         server.play(faults.refused(401), "commbox", after=1)
-        async with client_of(of("commbox", server)) as client:
+        async with client_of(of("commbox", server) | {"AUDIENCE_MCP_CACHE_S": "0"}) as client:
             await client.call_tool("list_audiences", {})
-            return said_in(await client.call_tool("list_audiences", {"refresh": True}))
+            return said_in(await client.call_tool("list_audiences", {}))
 
 
 @scenario
@@ -394,7 +394,7 @@ async def fault_of_ours_in_a_reading() -> list[str]:
     async def broken(request: Request) -> object:
         raise RuntimeError
 
-    async with client_of({"COMMBOX_API_KEY": "key"}, connect=lambda account: broken) as client:
+    async with client_of({"COMMBOX_API_KEY": "key-key-000"}, connect=lambda account: broken) as client:
         return said_in(await client.call_tool("list_audiences", {}))
 
 

@@ -59,12 +59,14 @@ def test_another_package_adds_a_vendor_that_is_configured_like_any_other(registe
     there = registered(GOOD)
 
     assert list(there) == [*names_of_ours(), "acme"]
-    sources = load_configuration({"ACME_KEY": "k", "ACME_KEY_FR": "f"}, there.values()).sources
+    sources = load_configuration(
+        {"ACME_KEY": "key-of-acme", "ACME_KEY_FR": "key-of-acme-fr"}, there.values()
+    ).sources
     assert [source.name for source in sources] == ["acme", "acme-fr"]
     account = sources[0].account
     assert account is not None
     assert account.base_url == "https://acme.example"
-    assert account.secrets == ("k",)
+    assert account.secrets == ("key-of-acme",)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_vendor_that_cannot_be_used_is_left_out_and_told_in_the_log(
     assert list(there) == names_of_ours()
     assert len(caplog.records) == 1
     said = caplog.records[0].getMessage()
-    assert said.startswith("vendor plug-in 'acme' (acme_plugin:Acme) is left out: ")
+    assert said.startswith("vendor plug-in 'acme' (acme_plugin:Acme) was left out: ")
     assert why in said
     assert "canary" not in said
 

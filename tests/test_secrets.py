@@ -200,8 +200,8 @@ EXPECTED = {
     "commbox-inner": "forbidden", "batch": "unauthorized", "batch-cut": "rate_limited",
     "batch-moved": "bad_response", "smallest": "unauthorized", "smallest-broken": "not_configured",
     "smallest-gone": None, "smallest-url": "not_configured", "whop": "rate_limited",
-    "whop-bad": "invalid_request", "acme-headers": "bad_response", "acme-one": None,
-    "acme-page": "bad_response", "acme-row": None, "acme-start": "bad_response",
+    "whop-bad": "invalid_request", "acme-headers": "bad_response", "acme-one": "bad_response",
+    "acme-page": "bad_response", "acme-row": "bad_response", "acme-start": "bad_response",
     "acme-status": "bad_response",
 }  # fmt: skip
 """How each source ends; its name is also the way in which it is answered."""
@@ -254,7 +254,7 @@ async def test_no_byte_that_leaves_the_program_is_of_a_key(tmp_path: Path) -> No
     assert ended == {name: kind for name, kind in EXPECTED.items() if name != "acme-start"}
     for traceback in ("ValueError: no page for", "KeyError", "LookupError", "AssertionError", "RuntimeError"):
         assert traceback in stderr
-    assert "BATCH_REST_API_KEY_ makes no source" in stderr
+    assert "BATCH_REST_API_KEY_ was ignored" in stderr
     # And nobody has read a key, nor a recognisable part of one.
     for what, text in (("stdout", "\n".join(server.lines)), ("stderr", stderr)):
         for variable, value in KEYS.items():

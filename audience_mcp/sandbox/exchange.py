@@ -64,8 +64,12 @@ def check_get(asked: Asked) -> None:
 
 
 def check_bearer(asked: Asked, key: str, message: str) -> None:
-    """Refuse with 401 and `message` unless `Authorization` is exactly `Bearer` and the key."""
-    if asked.headers.get("authorization") != f"Bearer {key}":
+    """Refuse with 401 and `message` unless `Authorization` is `Bearer` and the key.
+
+    Further accounts have keys of their own: the key and `-account-` with whatever tells them apart.
+    """
+    given = asked.headers.get("authorization", "")
+    if given != f"Bearer {key}" and not given.startswith(f"Bearer {key}-account-"):
         raise RefusedError(401, message)
 
 

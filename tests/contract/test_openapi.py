@@ -253,7 +253,7 @@ async def test_the_answers_of_empty_accounts_are_as_documented(documents):
 
 async def test_refusals_of_keys_are_as_documented(documents):
     wrong = dict.fromkeys(
-        ("COMMBOX_API_KEY", "BATCH_REST_API_KEY", "SMALLEST_API_KEY", "WHOP_API_KEY"), "wrong"
+        ("COMMBOX_API_KEY", "BATCH_REST_API_KEY", "SMALLEST_API_KEY", "WHOP_API_KEY"), "wrong-key"
     )
     async with exchanges(**wrong) as all_of_them:
         assert {e.vendor for e in all_of_them if e.documented} == FILES.keys()

@@ -175,7 +175,7 @@ async def test_whops_sdk_finds_one_audience_with_the_same_request(both: Both, ki
 
 
 async def test_whops_sdk_is_refused_with_its_own_error_for_a_wrong_key(both: Both):
-    wrong = {**both.variables, "WHOP_API_KEY": "wrong"}
+    wrong = {**both.variables, "WHOP_API_KEY": "wrong-key-000"}
 
     def theirs() -> None:
         with loopback() as http:

@@ -297,7 +297,7 @@ async def test_a_signal_ends_it_in_time_and_quietly_while_a_vendor_is_silent(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never says a word
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with hosted(COMMBOX_API_KEY="key", COMMBOX_BASE_URL=url) as server:
+        with hosted(COMMBOX_API_KEY="key-key-000", COMMBOX_BASE_URL=url) as server:
             async with anyio.create_task_group() as group:
                 group.start_soon(called, server.url, version)
                 vendor, _ = await anyio.to_thread.run_sync(silent.accept)

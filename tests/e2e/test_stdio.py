@@ -113,7 +113,7 @@ async def test_without_a_network_the_answer_says_so_and_is_no_empty_list() -> No
         nobody.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
         url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         async with program(
-            COMMBOX_API_KEY="key", COMMBOX_BASE_URL=url, AUDIENCE_MCP_DEADLINE_S="1"
+            COMMBOX_API_KEY="key-key-000", COMMBOX_BASE_URL=url, AUDIENCE_MCP_DEADLINE_S="1"
         ) as server:
             await server.initialize()
             result = (await server.ask("tools/call", name="list_audiences", arguments={}))["result"]
@@ -126,7 +126,7 @@ async def test_without_a_network_the_answer_says_so_and_is_no_empty_list() -> No
 async def test_a_ping_is_answered_and_a_call_can_be_cancelled_while_a_vendor_is_silent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never says a word
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        async with program(COMMBOX_API_KEY="key", COMMBOX_BASE_URL=url) as server:
+        async with program(COMMBOX_API_KEY="key-key-000", COMMBOX_BASE_URL=url) as server:
             await server.initialize()
             call = await server.request("tools/call", name="list_audiences", arguments={})
             assert (await server.ask("ping"))["result"] == {}
@@ -141,7 +141,7 @@ async def test_a_ping_is_answered_and_a_call_can_be_cancelled_while_a_vendor_is_
 async def test_stdin_closing_during_a_call_ends_the_process_with_exit_code_0() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        async with program(COMMBOX_API_KEY="key", COMMBOX_BASE_URL=url) as server:
+        async with program(COMMBOX_API_KEY="key-key-000", COMMBOX_BASE_URL=url) as server:
             await server.initialize()
             await server.request("tools/call", name="list_audiences", arguments={})
             await server.ask("ping")

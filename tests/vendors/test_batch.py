@@ -29,8 +29,8 @@ def test_a_cursor_replaces_the_one_before():
 
 
 def test_key_and_project_go_out_in_two_headers():
-    values = account(BATCH, BATCH_REST_API_KEY="rest", BATCH_PROJECT_KEY="project_1").values
-    assert BATCH.headers(values) == {"Authorization": "Bearer rest", "X-Batch-Project": "project_1"}
+    values = account(BATCH, BATCH_REST_API_KEY="rest-key-000", BATCH_PROJECT_KEY="project_1").values
+    assert BATCH.headers(values) == {"Authorization": "Bearer rest-key-000", "X-Batch-Project": "project_1"}
 
 
 def test_a_project_is_asked_once_a_second_unless_set_otherwise():

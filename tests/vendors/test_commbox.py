@@ -17,8 +17,8 @@ def test_the_list_is_one_request_without_parameters():
 
 
 def test_the_key_goes_out_as_a_bearer_token():
-    values = account(COMMBOX, COMMBOX_API_KEY="k-1").values
-    assert COMMBOX.headers(values) == {"Authorization": "Bearer k-1"}
+    values = account(COMMBOX, COMMBOX_API_KEY="k-1-key-000").values
+    assert COMMBOX.headers(values) == {"Authorization": "Bearer k-1-key-000"}
 
 
 def test_a_list_is_everything_with_no_page_after_it():

@@ -18,13 +18,13 @@ def test_the_list_is_one_request_without_parameters_or_body():
 
 
 def test_the_key_goes_out_as_a_bearer_token():
-    values = account(SMALLEST, SMALLEST_API_KEY="sk_1").values
-    assert SMALLEST.headers(values) == {"Authorization": "Bearer sk_1"}
+    values = account(SMALLEST, SMALLEST_API_KEY="sk_1-key-000").values
+    assert SMALLEST.headers(values) == {"Authorization": "Bearer sk_1-key-000"}
 
 
 def test_the_variable_of_the_vendors_own_server_is_taken_too():
-    held = account(SMALLEST, SMALLEST_API_KEY="", ATOMS_API_KEY="sk_2")
-    assert SMALLEST.headers(held.values) == {"Authorization": "Bearer sk_2"}
+    held = account(SMALLEST, SMALLEST_API_KEY="", ATOMS_API_KEY="sk_2-key-000")
+    assert SMALLEST.headers(held.values) == {"Authorization": "Bearer sk_2-key-000"}
     assert held.variables["api_key"] == "ATOMS_API_KEY"
 
 

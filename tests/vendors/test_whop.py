@@ -9,7 +9,7 @@ from audience_mcp.vendors.whop import Whop
 from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait
 
 WHOP = Whop()
-VALUES = account(WHOP, WHOP_ACCOUNT_ID="biz_1", WHOP_API_KEY="w-1").values
+VALUES = account(WHOP, WHOP_ACCOUNT_ID="biz_1", WHOP_API_KEY="w-1-key-000").values
 FIRST = WHOP.list_request(VALUES)
 
 
@@ -25,7 +25,7 @@ def test_the_next_page_is_asked_for_with_the_cursor_as_it_was_given():
 
 
 def test_the_key_goes_out_as_a_bearer_token_and_no_api_version_does():
-    assert WHOP.headers(VALUES) == {"Authorization": "Bearer w-1"}
+    assert WHOP.headers(VALUES) == {"Authorization": "Bearer w-1-key-000"}
 
 
 @pytest.mark.parametrize(
