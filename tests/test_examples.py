@@ -312,5 +312,6 @@ def test_the_claude_code_script_stops_before_it_adds_a_server_without_keys(tmp_p
     keys = {"WHOP_API_KEY": "a key-key-000", "WHOP_ACCOUNT_ID": "biz_1"}
     subprocess.run(["sh", script], env=path | keys, capture_output=True, check=True)
     assert told.read_text(encoding="utf-8").splitlines() == [
-        "mcp", "add", "audiences", "-e", "WHOP_API_KEY=a-key-000 key-key-000", "-e", "WHOP_ACCOUNT_ID=biz_1", "--", PROGRAM,
+        "mcp", "add", "audiences", "-e", "WHOP_API_KEY=a key-key-000", "-e", "WHOP_ACCOUNT_ID=biz_1", "--",
+        PROGRAM,
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from anyio.abc import TaskGroup
@@ -68,6 +68,7 @@ class Reading:
     last_page_at: float | None = None
     as_of: datetime | None = None
     read_before: int = 0
+    restarted: bool = False
     waiting: int = 0
     left_at: float = 0.0
 
@@ -255,8 +256,8 @@ class SourceReader:
             if not self._is_stale(reading, e):
                 raise
             # The place to go on from is no longer good (cursors expire): from the start, once.
-            self._keep(reading)
-            reading.pager, reading.read_before = self._new_pager(), 0
+            self._keep(replace(reading))
+            reading.pager, reading.read_before, reading.restarted = self._new_pager(), 0, True
             reading.as_of = reading.first_page_at = None
         finally:
             reading.resumed = False
@@ -268,12 +269,9 @@ class SourceReader:
 
     def _is_stale(self, reading: Reading, error: VendorError) -> bool:
         """Whether the vendor has refused the cursor of a further page, for the first time."""
-        if error.final or not reading.pager.started or reading.read_before < 0:
+        if error.final or not reading.pager.started or reading.restarted:
             return False
-        stale = error.status == STALE_CURSOR
-        if stale:
-            reading.read_before = -1  # a second one ends it
-        return stale or (reading.resumed and error.kind in REFUSALS)
+        return error.status == STALE_CURSOR or (reading.resumed and error.kind in REFUSALS)
 
     def _unattended(self, reading: Reading) -> bool:
         return (
@@ -343,7 +341,7 @@ class SourceReader:
     def _under_way(self, reading: Reading) -> VendorError:
         pager = reading.pager
         seconds = max(1.0, self._clock.now() - reading.started_at)
-        read = len(pager.rows) - max(0, reading.read_before)
+        read = len(pager.rows) - reading.read_before
         left = pager.vendor_total - len(pager.rows) if pager.vendor_total is not None else None
         wait = min(300, max(1, round(left * seconds / read))) if left is not None and read > 0 else 10
         text = MESSAGES["under_way"].format(source=self.name, progress=reading.progress(), seconds=wait)

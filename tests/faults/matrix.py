@@ -98,7 +98,7 @@ PASSING = [
     (429, "rate_limited"),
 ]
 LASTING = [
-    (400, "invalid_request"), (401, "unauthorized"), (402, "invalid_request"), (403, "forbidden"),
+    (400, "invalid_request"), (401, "unauthorized"), (402, "forbidden"), (403, "forbidden"),
     (405, "invalid_request"), (409, "invalid_request"), (410, "invalid_request"),
     (422, "invalid_request"), (501, "unavailable"),
 ]  # fmt: skip
@@ -346,8 +346,8 @@ def _paging() -> list[Case]:
         case("rows that took the place of others, against the count", shifted,
              Partly("bad_response", "all", lost=3), **only_batch | {"places": ("middle", "last")}),
         case("a count that is too high", counted(lambda n: n + 5), Partly("bad_response", "all"), **first),
-        case("a count that is too low", counted(lambda n: n - 5), Exact(told="counts"), **first),
-        case("a count of nothing", counted(lambda _: 0), Exact(told="counts"), **first),
+        case("a count that is too low", counted(lambda n: n - 5), Exact(told="it reports"), **first),
+        case("a count of nothing", counted(lambda _: 0), Exact(told="it reports"), **first),
         case("another count on a later page", counted(lambda n: n + 50), WELL,
              **only_batch | {"places": ("middle", "last")}),
     ]  # fmt: skip
@@ -447,7 +447,7 @@ GARBAGE: list[tuple[str, object]] = [
 
 
 def _rows() -> list[Case]:
-    left_out = Exact(dropped=True, told="want of a usable id")
+    left_out = Exact(dropped=True, told="without a usable id")
     unknown = Exact(size=None)
     # CommBox can only be asked for its list, and what has no id there cannot be found by one.
     by_list: dict[str, Any] = {"one": WELL, "but": {"commbox one": NoAnswer("not_found", "No audience has")}}

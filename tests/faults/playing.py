@@ -51,7 +51,7 @@ async def one_server(stand: Stand) -> AsyncIterator[Client]:
     async def opened() -> AsyncIterator[Any]:
         yield stand
 
-    nothing = Configuration(Settings(), (), ())
+    nothing = Configuration(Settings(), (), {})
     async with Client(build_server(nothing, opened, Redactor([]))) as client:
         yield client
 
