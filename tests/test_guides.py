@@ -547,7 +547,7 @@ def test_every_threat_names_its_tests() -> None:
 
 def test_every_vendor_has_its_least_privilege_key_in_the_security_guide() -> None:
     keys = SECURITY.split("## A key with the least rights\n")[1].split("\n## ")[0]
-    assert re.findall(r"^\| ([\w.]+) \|", keys, re.M)[1:] == [
+    assert re.findall(r"^\| ([\w. ]+) \|", keys, re.M)[1:] == [
         kind.title for kind in built_in_vendors().values()
     ]
 

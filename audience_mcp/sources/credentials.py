@@ -19,7 +19,7 @@ LIVES_AT_LEAST_S = 300
 """A token whose lifetime is not told is taken to live so long."""
 
 MESSAGES = {
-    "refused": "{source}: {title} refused to exchange {variables} for an access token. {hint}",
+    "refused": "{source}: {title} refused the key: it gave no access token for {variables}. {hint}",
     "no_token": "{source}: {title} answered the token request without a token. Check {url}.",
 }
 
@@ -80,14 +80,14 @@ class Credentials:
         return token
 
     def _refused(self, exchange: TokenExchange, status: int) -> VendorError:
-        variables = self._account.variables
-        secret = [
-            s.role for s in self._account.vendor.settings if s.secret and s.role in self._account.values
+        variables, values = self._account.variables, self._account.values
+        sent = [
+            s.role for s in self._account.vendor.settings if values.get(s.role) in exchange.fields.values()
         ]
         return self._error(
             "refused",
             "unauthorized",
-            variables=", ".join(variables[role] for role in secret),
+            variables=", ".join(variables[role] for role in sent),
             hint=exchange.hint.format_map(variables),
         )
 

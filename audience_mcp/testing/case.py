@@ -43,6 +43,7 @@ class Case:
     largest_page: the parameter for it, in the query or in a JSON body, and its value; None where the vendor
     has no pages.
     wrong: by role, a value that the API refuses, where a setting's shape allows no word.
+    size_note: what is noted beside each known size of rows like the sample.
     """
 
     vendor: Vendor
@@ -58,6 +59,7 @@ class Case:
     unknown_id: str
     largest_page: tuple[str, str] | None = None
     wrong: Mapping[str, str] = field(default_factory=dict)
+    size_note: str | None = None
 
     def some(self, number: int) -> list[Raw]:
         """So many rows like the sample, each with its own id and size."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from audience_mcp.core.errors import UnexpectedShape
 from audience_mcp.core.values import as_count
 from audience_mcp.vendors.pagination import Paging, SinglePage
-from audience_mcp.vendors.parsing import array_at, value_at
+from audience_mcp.vendors.parsing import array_at, is_object, value_at
 from audience_mcp.vendors.request import Page, Request
 
 
@@ -20,8 +20,8 @@ class Listing:
     path: of its first request; `{role}` stands for that setting's value and `{parent}` for the vendor's id
     of the row that it lies under. params, json: what the first request says, with the largest page size
     that the vendor allows; `{role}` in the values of params as in the path.
-    rows: the path of the array of rows; the empty path is the body itself. rows_may_lack: whether a body
-    without that array is an empty page (Google Ads leaves it out).
+    rows: the path of the array of rows; the empty path is the body itself. rows_may_lack: for APIs that leave
+    that array out where it would be empty, all else that such a body may have; with more in it, it is none.
     total: the path of the vendor's own count of rows, where it is one. paging: how it goes on.
     kind: the vendor's word for one row, where it has several; a row's id then begins with `prefix`, which
     is the kind where it is not given (`list-8`). within: the kind of the listing whose rows each have one
@@ -40,7 +40,7 @@ class Listing:
     kind: str | None = None
     prefix: str | None = None
     within: str | None = None
-    rows_may_lack: bool = False
+    rows_may_lack: Collection[str] | None = None
     absent_on: tuple[int, ...] = ()
     pace: str = ""
 
@@ -57,7 +57,7 @@ class Listing:
         try:
             rows = array_at(body, self.rows)
         except UnexpectedShape:
-            if not (self.rows_may_lack and isinstance(body, dict) and value_at(body, self.rows) is None):
+            if self.rows_may_lack is None or not is_object(body) or body.keys() - self.rows_may_lack:
                 raise
             rows = []
         total = value_at(body, self.total) if self.total else None

@@ -30,6 +30,7 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "smallest": ("Smallest", ("SMALLEST_", "ATOMS_")),
     "whop": ("Whop", ("WHOP_",)),
     "meta": ("Meta", ("META_",)),
+    "googleads": ("GoogleAds", ("GOOGLE_ADS_",)),
 }
 """Each vendor's module in this package, with its class and what its variables begin with."""
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
