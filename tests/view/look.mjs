@@ -17,6 +17,9 @@ const browser = await chromium.launch({
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    // The language that is set for a page reaches its frames only where they share its process; they are kept
+    // apart by their origins all the same.
+    "--disable-features=IsolateSandboxedIframes",
   ],
 });
 
@@ -42,11 +45,15 @@ async function look({ address, title, tool, scheme, locale, width, steps, evalua
   await page.route(elsewhere, (route) => route.fulfill({ body: "", contentType: "text/css" }));
 
   await page.goto(address);
-  await page.getByRole("switch", { name: "Connect or disconnect" }).click({ force: true });
-  await page.getByText("Connected", { exact: true }).first().waitFor();
+  const connected = page.getByText("Connected", { exact: true }).first();
+  for (let tries = 0; !(await connected.isVisible()) && tries < 5; tries++) {
+    // A click that comes before the page has come to life is lost.
+    await page.getByRole("switch", { name: "Connect or disconnect" }).evaluate((button) => button.click());
+    await connected.waitFor({ timeout: 6_000 }).catch(() => {});
+  }
   await page.getByText("Apps", { exact: true }).first().click();
   await page.getByText(title).first().click();
-  await page.getByRole("switch", { name: "Edit as JSON" }).click({ force: true });
+  await page.getByRole("switch", { name: "Edit as JSON" }).evaluate((button) => button.click());
   await page.getByRole("textbox", { name: /^Arguments JSON/ }).focus();
   await page.keyboard.press("ControlOrMeta+A");
   await page.keyboard.insertText(JSON.stringify(tool));
@@ -85,7 +92,7 @@ async function look({ address, title, tool, scheme, locale, width, steps, evalua
   await frame.evaluate(axe);
   const { violations } = await frame.evaluate(() => axe.run(document));
   seen.axe = violations.map((v) => `${v.impact}: ${v.id}: ${v.nodes.map((n) => n.html).join(" ").slice(0, 300)}`);
-  if (picture) await outer.screenshot({ path: picture });
+  if (picture) await outer.screenshot({ path: picture, style: "header, footer { visibility: hidden }" });
   await context.close();
   return seen;
 }
