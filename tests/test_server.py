@@ -41,6 +41,8 @@ async def test_only_what_is_served_is_advertised() -> None:
         capabilities = there.client.server_capabilities.model_dump(exclude_none=True)
         assert capabilities == {
             "tools": {"list_changed": False},
+            "prompts": {"list_changed": False},
+            "completions": {},
             "resources": {"list_changed": False, "subscribe": False},
             "extensions": {"io.modelcontextprotocol/ui": {}},
         }

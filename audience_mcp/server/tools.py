@@ -30,6 +30,7 @@ from audience_mcp.core.logs import Redactor
 from audience_mcp.core.progress import Progress
 from audience_mcp.core.text import to_json
 from audience_mcp.server import view
+from audience_mcp.server.prompts import Prompts
 from audience_mcp.server.schemas import tool_schema
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ LIST_FOR_MS = 3_600_000
 """How long clients may keep the lists and the view, which never change while the server runs."""
 CACHEABLE: tuple[CacheableMethod, ...] = (
     "tools/list",
+    "prompts/list",
     "resources/list",
     "resources/templates/list",
     "resources/read",
@@ -173,21 +175,7 @@ def build_server(configuration: Configuration, opened: OpenCatalog, redactor: Re
             content=[types.TextContent(type="text", text=to_json(answer))], structured_content=answer
         )
 
-    async def list_resources(
-        ctx: CatalogContext, params: types.PaginatedRequestParams | None
-    ) -> types.ListResourcesResult:
-        return view.list_resources()
-
-    async def list_templates(
-        ctx: CatalogContext, params: types.PaginatedRequestParams | None
-    ) -> types.ListResourceTemplatesResult:
-        return view.list_templates()
-
-    async def read_resource(
-        ctx: CatalogContext, params: types.ReadResourceRequestParams
-    ) -> types.ReadResourceResult:
-        return view.read_resource(params.uri)
-
+    asking = Prompts(configuration)
     hint = CacheHint(ttl_ms=LIST_FOR_MS, scope="public")
     server = Server(
         NAME,
@@ -202,9 +190,12 @@ def build_server(configuration: Configuration, opened: OpenCatalog, redactor: Re
         get_tool_input_schema=lambda name: TOOLS[name].described.input_schema if name in TOOLS else None,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_templates,
-        on_read_resource=read_resource,
+        on_list_resources=view.list_resources,
+        on_list_resource_templates=view.list_templates,
+        on_read_resource=view.read_resource,
+        on_list_prompts=asking.list,
+        on_get_prompt=asking.get,
+        on_completion=asking.complete,
     )
     server.extensions[view.EXTENSION] = {}
     return server

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import mcp_types as types
+from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
 from audience_mcp.server.page import read_view
 
+Context = ServerRequestContext[Any]
 EXTENSION = "io.modelcontextprotocol/ui"
 URI = "ui://audience-mcp/audiences.html"
 MIME_TYPE = "text/html;profile=mcp-app"
@@ -24,7 +26,9 @@ _META: dict[str, Any] = {"ui": {"csp": {}, "prefersBorder": True}}
 """No origin may be reached, nothing is asked of the browser; a border, as the view has its own background."""
 
 
-def list_resources() -> types.ListResourcesResult:
+async def list_resources(
+    ctx: Context, params: types.PaginatedRequestParams | None
+) -> types.ListResourcesResult:
     """The view, which is the only resource."""
     return types.ListResourcesResult(
         resources=[
@@ -40,14 +44,16 @@ def list_resources() -> types.ListResourcesResult:
     )
 
 
-def list_templates() -> types.ListResourceTemplatesResult:
+async def list_templates(
+    ctx: Context, params: types.PaginatedRequestParams | None
+) -> types.ListResourceTemplatesResult:
     """None: there are no further resources."""
     return types.ListResourceTemplatesResult(resource_templates=[])
 
 
-def read_resource(uri: str) -> types.ReadResourceResult:
-    """The view's HTML. Raises MCPError for any other `uri`."""
-    if uri != URI:
-        raise MCPError(types.INVALID_PARAMS, f"Unknown resource. This server has {URI}.", {"uri": uri})
+async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+    """The view's HTML. Raises MCPError for any other URI."""
+    if params.uri != URI:
+        raise MCPError(types.INVALID_PARAMS, f"Unknown resource. This server has {URI}.", {"uri": params.uri})
     contents = types.TextResourceContents(uri=URI, mime_type=MIME_TYPE, text=read_view(), _meta=_META)
     return types.ReadResourceResult(contents=[contents])

@@ -30,12 +30,16 @@ MEANT_FOR_US = {
         "ping",
         "tools-list",
         "resources-list",
+        "prompts-list",
+        "completion-complete",
         "dns-rebinding-protection",
     ],
     "2026-07-28": [
         "server-stateless",
         "tools-list",
         "resources-list",
+        "prompts-list",
+        "completion-complete",
         "sep-2164-resource-not-found",
         "caching",
         "dns-rebinding-protection",
@@ -53,6 +57,7 @@ NOT_HERE = re.compile(
     r"|Expected InputRequiredResult"
     r"|could not get initial InputRequiredResult"
     r"|Server returned JSON-RPC error instead of re-requesting"
+    r"|Unknown prompt\. This server has weekly_report"
     r"|Unknown resource\. This server has ui://audience-mcp/audiences.html"
     r"|Server provides session ID"
 )

@@ -92,7 +92,11 @@ async function look({ address, title, tool, scheme, locale, width, steps, evalua
   await frame.evaluate(axe);
   const { violations } = await frame.evaluate(() => axe.run(document));
   seen.axe = violations.map((v) => `${v.impact}: ${v.id}: ${v.nodes.map((n) => n.html).join(" ").slice(0, 300)}`);
-  if (picture) await outer.screenshot({ path: picture, style: "header, footer { visibility: hidden }" });
+  if (picture) {
+    const around = page.locator("header, footer"); // the Inspector's own, which would lie above the view
+    await around.evaluateAll((found) => found.forEach((each) => (each.style.visibility = "hidden")));
+    await outer.screenshot({ path: picture });
+  }
   await context.close();
   return seen;
 }

@@ -35,23 +35,13 @@ async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.
     )
 
 
-async def list_resources(
-    ctx: Context, params: types.PaginatedRequestParams | None
-) -> types.ListResourcesResult:
-    return view.list_resources()
-
-
-async def read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-    return view.read_resource(params.uri)
-
-
 if __name__ == "__main__":
     server = Server(
         "prepared",
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_read_resource=read_resource,
+        on_list_resources=view.list_resources,
+        on_read_resource=view.read_resource,
     )
     app = server.streamable_http_app(stateless_http=True, json_response=True)
     uvicorn.run(app, host="127.0.0.1", port=0)
