@@ -35,6 +35,7 @@ REFUSED = frozenset({400, 404, 409, 410, 422})
 
 MESSAGES = {
     "refused": "the vendor refused to count this audience",
+    "odd_id": "not counted: its id is not like those that the vendor documents",
     "missing": "the vendor's count has no figure for this audience",
     "counted_at": "counted at {when}",
     "pending": "{source}: {done:,} of {wanted:,} sizes counted; counting goes on. Ask again in {seconds} s "
@@ -186,6 +187,11 @@ class SizeCounter:
 
     async def _ask(self, batch: Sequence[Row]) -> None:
         """One request; where a batch is refused, each half by itself. Raises VendorError."""
+        odd = [row for row in batch if not self._vendor.id_shape.fullmatch(row.id)]
+        self._keep(odd, {row.id: Counted(None, MESSAGES["odd_id"]) for row in odd})
+        batch = [row for row in batch if row.size_pending]
+        if not batch:
+            return
         try:
             body = await self._fetch(self._vendor.count_request(batch, self._account.values))
             counts = self._vendor.parse_counts(body, batch)

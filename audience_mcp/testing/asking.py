@@ -68,7 +68,13 @@ def distinct_rows(case: Case) -> list[Raw]:
     for row in case.rows:
         fact = case.facts(row)
         if names.count(fact.name.casefold()) == 1:
-            kind = fact.type, fact.status, fact.size is None, fact.name == row[case.id], fact.name.isascii()
+            kind = (
+                fact.type,
+                fact.status,
+                fact.size is None,
+                fact.name == case.id_of(row),
+                fact.name.isascii(),
+            )
             found.setdefault(kind, row)
     return list(found.values())
 

@@ -44,6 +44,10 @@ class Case:
     has no pages.
     wrong: by role, a value that the API refuses, where a setting's shape allows no word.
     size_note: what is noted beside each known size of rows like the sample.
+    full_id: the id of a row as a ref has it, where that is more than the vendor's own (`list-8`).
+    counts: how many sizes one request asks for, where they do not come with the rows; the served rows hold
+    them under `size` all the same.
+    requests: how many requests it takes to read so many rows, where that is not what pages and counts say.
     """
 
     vendor: Vendor
@@ -60,6 +64,9 @@ class Case:
     largest_page: tuple[str, str] | None = None
     wrong: Mapping[str, str] = field(default_factory=dict)
     size_note: str | None = None
+    full_id: Callable[[Raw], str] | None = None
+    counts: int = 0
+    requests: Callable[[Sequence[object]], int] | None = None
 
     def some(self, number: int) -> list[Raw]:
         """So many rows like the sample, each with its own id and size."""
@@ -70,6 +77,17 @@ class Case:
         """Rows of a full page; 100, as a number like others, where there are no pages."""
         return int(self.largest_page[1]) if self.largest_page else 100
 
-    def pages(self, rows: int) -> int:
-        """How many requests it takes to read so many rows."""
-        return max(1, -(-rows // self.page_size)) if self.largest_page else 1
+    def id_of(self, row: Raw) -> str:
+        """The id of a row as a ref has it."""
+        return self.full_id(row) if self.full_id else str(row[self.id])
+
+    def new_full_id(self, number: int) -> str:
+        """The id, as a ref has it, of a row like the sample with `new_id(number)`."""
+        return self.id_of({**self.sample, self.id: self.new_id(number)})
+
+    def requests_for(self, rows: Sequence[object]) -> int:
+        """How many requests it takes to read these rows and their sizes."""
+        if self.requests:
+            return self.requests(rows)
+        pages = max(1, -(-len(rows) // self.page_size)) if self.largest_page else 1
+        return pages + (-(-len(rows) // self.counts) if self.counts else 0)

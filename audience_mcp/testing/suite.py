@@ -43,7 +43,7 @@ class VendorContract:
         async with case.serve(case.rows) as served, open_case(case, served) as catalog:
             answer = await catalog.list_audiences(ListQuery(limit=0))
         assert answer.complete
-        assert len(served.asked) == case.pages(len(case.rows))
+        assert len(served.asked) == case.requests_for(case.rows)
         if case.largest_page:
             name, value = case.largest_page
             assert {parameter_of(asked, name) for asked in served.asked} - {None} == {value}
@@ -52,7 +52,7 @@ class VendorContract:
     async def test_requests_hold_no_empty_parameter_and_no_body(self, case: Case) -> None:
         async with case.serve(case.rows) as served, open_case(case, served) as catalog:
             await catalog.list_audiences(ListQuery(limit=0))
-            await catalog.get_audience(GetQuery(audience=f"{case.vendor.name}:{case.sample[case.id]}"))
+            await catalog.get_audience(GetQuery(audience=f"{case.vendor.name}:{case.id_of(case.sample)}"))
         for asked in served.asked:
             assert all(value and value != "None" for values in asked.query.values() for value in values)
             if asked.method == "GET":
@@ -78,12 +78,12 @@ class VendorContract:
 
     async def test_every_row_is_shown_once_as_the_contract_says(self, case: Case) -> None:
         answer = await list_rows(case, case.rows)
-        expected = {row[case.id]: case.facts(row) for row in case.rows}
+        expected = {case.id_of(row): case.facts(row) for row in case.rows}
         assert len(expected) == len(case.rows)
         assert [a.ref for a in answer.audiences] == [f"{case.vendor.name}:{a.id}" for a in answer.audiences]
-        assert sorted(a.id or "" for a in answer.audiences) == sorted(str(id) for id in expected)
+        assert sorted(a.id or "" for a in answer.audiences) == sorted(expected)
         for audience in answer.audiences:
-            fact, seen = expected[audience.id], facts_of(audience)
+            fact, seen = expected[str(audience.id)], facts_of(audience)
             assert letters_of(seen.name) == letters_of(fact.name)
             if fact.name.isprintable() and "\ufe0f" not in fact.name:  # a selector that is not seen
                 assert seen.name == fact.name
@@ -105,7 +105,7 @@ class VendorContract:
         assert chosen
         async with case.serve(case.rows) as served:
             for raw in chosen:
-                row = rows[str(raw[case.id])]
+                row = rows[case.id_of(raw)]
                 for way, text in {"ref": row.ref, "id": str(row.id), "name": row.name}.items():
                     async with open_case(case, served) as catalog:  # nothing read before
                         match = await catalog.get_audience(GetQuery(audience=text))
@@ -118,7 +118,7 @@ class VendorContract:
         async with case.serve(case.rows) as served, open_case(case, served) as catalog:
             await catalog.list_audiences(ListQuery(limit=0))
             for raw in distinct_rows(case):
-                row = rows[str(raw[case.id])]
+                row = rows[case.id_of(raw)]
                 for text in (row.ref, str(row.id), row.name):
                     match = await catalog.get_audience(GetQuery(audience=text))
                     assert match.audiences == [row]
@@ -127,7 +127,7 @@ class VendorContract:
         row = {**case.sample, case.name: "Été à Zürich", case.id: case.new_id(1)}
         async with case.serve([*case.some(1), row]) as served, open_case(case, served) as catalog:
             match = await catalog.get_audience(GetQuery(audience="ETE A ZURICH"))
-        assert [a.id for a in match.audiences] == [case.new_id(1)]
+        assert [a.id for a in match.audiences] == [case.new_full_id(1)]
 
     @pytest.mark.parametrize("prefix", ["", "ref"])
     async def test_an_unknown_id_is_not_found_after_everything_was_read(
@@ -149,19 +149,20 @@ class VendorContract:
         async with case.serve(rows) as served, open_case(case, served) as catalog:
             with pytest.raises(ToolError, match="Nearest names") as caught:
                 await catalog.get_audience(GetQuery(audience="holliday shopers"))
-        assert f'"Holiday shoppers" ({case.vendor.name}:{case.new_id(9)})' in str(caught.value)
+        assert f'"Holiday shoppers" ({case.vendor.name}:{case.new_full_id(9)})' in str(caught.value)
 
     @pytest.mark.parametrize("id", ["..", "a/b", "x?y=1&z", "Größe: #1"])
     async def test_an_id_unlike_the_documented_ones_is_found_and_never_put_into_a_request(
         self, case: Case, id: str
     ) -> None:
         assert not case.vendor.id_shape.fullmatch(id)
-        rows = [*case.some(3), {**case.sample, case.id: id, case.name: "Peculiar"}]
-        async with case.serve(rows) as served:
-            for text in (f"{case.vendor.name}:{id}", id, "Peculiar"):
+        peculiar = {**case.sample, case.id: id, case.name: "Peculiar"}
+        full = case.id_of(peculiar)
+        async with case.serve([*case.some(3), peculiar]) as served:
+            for text in (f"{case.vendor.name}:{full}", full, "Peculiar"):
                 async with open_case(case, served) as catalog:
                     match = await catalog.get_audience(GetQuery(audience=text))
-                assert [a.id for a in match.audiences] == [id]
+                assert [a.id for a in match.audiences] == [full]
         for asked in served.asked:
             assert id not in str(asked.query)
             assert id not in asked.path
@@ -177,7 +178,7 @@ class VendorContract:
         assert answer.complete
         assert answer.matched == number
         assert answer.sum_of_sizes == sum(range(1000, 1000 + number))
-        assert len(served.asked) == case.pages(number)
+        assert len(served.asked) == case.requests_for(rows)
 
     async def test_an_empty_account_is_complete_with_nothing_in_it(self, case: Case) -> None:
         answer = await list_rows(case, [])
@@ -207,7 +208,7 @@ class VendorContract:
     async def test_a_refused_key_is_an_error_and_never_an_empty_list(self, case: Case) -> None:
         variable = next(s.variables[0] for s in case.vendor.settings if s.required and s.secret)
         async with case.serve(case.rows) as served, open_case(case, served, **{variable: WRONG}) as catalog:
-            id = str(case.sample[case.id])
+            id = case.id_of(case.sample)
             ways: list[Callable[[], Awaitable[object]]] = [
                 partial(catalog.list_audiences, ListQuery()),
                 partial(catalog.get_audience, GetQuery(audience=id)),
@@ -239,7 +240,7 @@ class VendorContract:
         """Whether the rows around `broken` are all there, and its loss is told."""
         good = case.some(6)
         answer = await list_rows(case, [*good[:3], broken, *good[3:]])
-        assert sorted(a.id or "" for a in answer.audiences) == sorted(str(row[case.id]) for row in good)
+        assert sorted(a.id or "" for a in answer.audiences) == sorted(case.id_of(row) for row in good)
         assert answer.sum_of_sizes == sum(range(1000, 1006))
         assert answer.complete
         assert has_note(answer, f"{case.vendor.name}: skipped 1 row without a usable id")
@@ -269,7 +270,7 @@ class VendorContract:
         if kind == "missing":
             del row[case.size]
         answer = await list_rows(case, [*case.some(3), row])
-        odd = next(a for a in answer.audiences if a.id == case.new_id(50))
+        odd = next(a for a in answer.audiences if a.id == case.new_full_id(50))
         assert odd.size is None
         assert odd.size_note
         assert (answer.matched, answer.sum_of_sizes, answer.unknown_sizes) == (4, 3003, 1)
@@ -289,7 +290,7 @@ class VendorContract:
         if kind == "missing":
             del row[case.name]
         answer = await list_rows(case, [*case.some(3), row])
-        assert next(a.name for a in answer.audiences if a.id == case.new_id(50)) == case.new_id(50)
+        assert next(a.name for a in answer.audiences if a.id == case.new_full_id(50)) == case.new_full_id(50)
         assert answer.matched == 4
 
     @pytest.mark.parametrize("kind", NO_DATE)
@@ -298,7 +299,7 @@ class VendorContract:
     ) -> None:
         row = {**case.sample, case.id: case.new_id(50), **dict.fromkeys(case.dates, NO_DATE[kind])}
         answer = await list_rows(case, [*case.some(3), row])
-        odd = next(a for a in answer.audiences if a.id == case.new_id(50))
+        odd = next(a for a in answer.audiences if a.id == case.new_full_id(50))
         assert (odd.created_at, odd.updated_at) == (None, None)
         assert odd.size == case.facts(case.sample).size
         assert answer.matched == 4
@@ -308,7 +309,7 @@ class VendorContract:
         rows = [{**case.sample, case.id: case.new_id(n), key: value} for n, (key, value) in enumerate(places)]
         answer = await list_rows(case, rows)
         assert answer.complete
-        assert {a.id for a in answer.audiences} == {row[case.id] for row in rows}
+        assert {a.id for a in answer.audiences} == {case.id_of(row) for row in rows}
         for audience in answer.audiences:
             assert audience.size is not None or audience.size_note
             assert len(audience.name) <= 255
