@@ -7,19 +7,18 @@ import errno
 import logging
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack
 
 import anyio
 import httpx
 import pytest
-import uvicorn
 from anyio.abc import SocketStream
 from starlette.types import Receive, Scope, Send
 
 from audience_mcp.server import protocol
-from audience_mcp.server.protocol import BoundedProtocol, OncePerMinute, WholeBody, quiet_accept
+from audience_mcp.server.protocol import OncePerMinute, WholeBody, quiet_accept
 from tests.e2e.test_http import posted
+from tests.support.asgi import serving
 from tests.support.hosting import AUTHORIZED, TOKEN, hosted, started
 
 pytestmark = pytest.mark.anyio
@@ -44,20 +43,6 @@ class App:
         headers = [(b"content-length", b"2")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"ok"})
-
-
-@asynccontextmanager
-async def serving(app: object) -> AsyncIterator[int]:
-    """An app behind the protocol, in this process; its port."""
-    config = uvicorn.Config(app, http=BoundedProtocol, lifespan="off", log_config=None)  # type: ignore[arg-type]
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening, anyio.fail_after(60):
-        async with anyio.create_task_group() as group:
-            group.start_soon(server._serve, [listening])
-            try:
-                yield listening.getsockname()[1]
-            finally:
-                server.should_exit = True
 
 
 async def connected(port: int) -> SocketStream:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -56,6 +57,11 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, unless there are too many."""
         super().connection_made(transport)
+        if (connection := transport.get_extra_info("socket")) is not None:
+            # asyncio does so only where the listening socket names its protocol. Otherwise the end of an
+            # answer waits for the 40 ms in which the other side may hold back its acknowledgement.
+            with contextlib.suppress(OSError):
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.connections) > max_connections():
             log.warning(MESSAGES["log_too_many"], max_connections())
             self._refuse(503, MESSAGES["too_many"])
