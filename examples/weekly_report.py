@@ -2,10 +2,12 @@
 
     python examples/weekly_report.py --sandbox
     python examples/weekly_report.py --since 2026-11-09 --rows 5 > report.md
+    python examples/weekly_report.py --sandbox --html report.html > report.md
 
 Without --sandbox the keys of your vendors are taken from the environment. The exit code is 0 where every
 source was read in full, 3 where the report is not complete (its first lines say what is missing), and 1
-where there is nothing to report.
+where there is nothing to report. With --html a picture of the audiences is written beside it: one file that
+needs nothing else, to send or print.
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import anyio
 from mcp import Client, StdioServerParameters
+
+from audience_mcp.server.page import render_page
 
 Answer = Mapping[str, Any]
 
@@ -140,9 +145,12 @@ async def main(options: argparse.Namespace) -> int:
     async with Client(server) as client:
         try:
             lines, complete = await report(client, options.since, options.rows)
+            picture = dict(await asked(client)) if options.html else None
         except NoAnswer as e:
             print(e, file=sys.stderr)
             return 1
+    if picture is not None:
+        options.html.write_text(render_page(picture), encoding="utf-8")
     sys.stdout.reconfigure(encoding="utf-8")  # names are in any script, whatever the terminal's is
     print("\n".join(lines))
     return 0 if complete else 3
@@ -155,6 +163,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--sandbox", action="store_true", help="made-up audiences, no keys")
     parser.add_argument("--since", default=a_week_ago, help="new and changed since; default: 7 days ago")
     parser.add_argument("--rows", type=int, default=10, help="rows of each table; default: 10")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a picture of the audiences as well")
     return parser.parse_args(arguments)
 
 

@@ -153,6 +153,17 @@ async def test_the_weekly_report_has_exact_totals_and_every_part() -> None:
     assert "A person in two audiences counts twice." in out
 
 
+async def test_the_weekly_report_comes_with_a_picture_where_one_is_wanted(tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    await ran("weekly_report.py", "--sandbox", "--html", str(file))
+    found = re.search(r'id="answer">(.*?)</script>', file.read_text(encoding="utf-8"))
+    assert found is not None
+    drawn = json.loads(found[1])
+    assert drawn["matched"] == sum(len(rows) for rows in Sandbox().rows.values())
+    assert drawn["complete"] is True
+    assert drawn["audiences"][0]["size"] == max(size for _, size in made_up_sizes())
+
+
 async def test_a_weekly_report_of_empty_accounts_says_none() -> None:
     async with connected({"commbox": [], "batch": [], "smallest": [], "whop": []}) as there:
         lines, complete = await loaded("weekly_report").report(there.client, "2026-11-09", 3)
