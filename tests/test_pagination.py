@@ -100,7 +100,7 @@ def test_an_offset_is_sent_first_unless_the_api_wants_none() -> None:
     [
         (2, 5, (True, {"offset": "2"})),
         (2, 2, (False, {"offset": "2"})),
-        (0, 5, (True, {})),  # an empty page before the end: the same request, which the pager stops
+        (0, 5, (True, None)),  # an empty page before the end leads nowhere, and is not the end
         (2, 1, (False, {"offset": "2"})),
         (2, None, (None, {"offset": "2"})),  # no total and no flag: silent
     ],

@@ -12,7 +12,7 @@ import ssl
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 
@@ -269,7 +269,7 @@ class VendorClient:
             )
             raise self._fail("not_json", what=what)
         again = status in RETRIED
-        wait_s = find_wait(response, account) if again else None
+        wait_s = find_wait(replace(response, status=status), account) if again else None
         kind, text = describe_status(status, account)
         retry_after = None if wait_s is None else math.ceil(wait_s)
         error = VendorError(kind, f"{self._who} {text}", retry_after_s=retry_after, status=status)

@@ -82,9 +82,14 @@ def _describe(status: int) -> tuple[Kind, str]:
 
 
 def find_wait(response: Response, account: Account) -> float | None:
-    """The seconds that a failed response asks to wait, by what its vendor declares and HTTP's own header."""
+    """The seconds that a failed response asks to wait, by what its vendor declares and HTTP's own header.
+
+    `response.status` is what it amounts to. A declared header counts with 429 alone: vendors send them with
+    every answer.
+    """
     now = datetime.fromtimestamp(response.now, timezone.utc)
-    waits = (_declared_wait(response, wait) for wait in account.vendor.waits)
+    limited = response.status == 429
+    waits = (_declared_wait(response, wait) for wait in account.vendor.waits if limited or not wait.header)
     declared = next((seconds for seconds in waits if seconds is not None), None)
     hint = declared if declared is not None else account.vendor.retry_after(response.body)
     return parse_wait(response.headers.get("retry-after"), hint, now)

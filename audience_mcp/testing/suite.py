@@ -140,7 +140,7 @@ class VendorContract:
         said = str(caught.value)
         assert "No audience has" in said
         assert case.unknown_id in said
-        assert f"Read in full: {case.vendor.name} ({len(case.rows)} audiences)" in said
+        assert f"Read in full: {case.vendor.name} ({len(case.rows):,} audiences)" in said
 
     async def test_a_misspelt_name_is_not_found_and_the_nearest_are_told_with_their_refs(
         self, case: Case

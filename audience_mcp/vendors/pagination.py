@@ -105,7 +105,8 @@ class Offset:
 
     def follow(self, request: Request, body: object, rows: int, total: int | None) -> Following:
         """By the flag or the link, else by the total; silent where none of them is there."""
-        offset = (as_count(found(request, self.param, self.in_body)) or 0) + rows
+        start = as_count(found(request, self.param, self.in_body)) or 0
+        offset = start + rows
         more: bool | None = None
         if self.more is not None:
             more = flag_at(body, self.more)
@@ -118,7 +119,8 @@ class Offset:
             if said is None:
                 raise UnexpectedShape(f"'{self.at}' is not an offset")
             offset = said
-        return more, put(request, self.param, offset, self.in_body)
+        # An empty page leads nowhere: the same request would bring it again.
+        return more, put(request, self.param, offset, self.in_body) if offset != start else None
 
     def plan(self, request: Request, body: object, rows: int, total: int | None) -> Sequence[Request]:
         """Every further page, where the total is known and no flag or offset in the body decides."""

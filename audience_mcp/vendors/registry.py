@@ -31,6 +31,8 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "whop": ("Whop", ("WHOP_",)),
     "meta": ("Meta", ("META_",)),
     "googleads": ("GoogleAds", ("GOOGLE_ADS_",)),
+    "brevo": ("Brevo", ("BREVO_",)),
+    "sendgrid": ("SendGrid", ("SENDGRID_",)),
 }
 """Each vendor's module in this package, with its class and what its variables begin with."""
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")

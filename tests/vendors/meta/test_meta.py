@@ -173,11 +173,16 @@ REGAIN = "estimated_time_to_regain_access"
 )  # fmt: skip
 def test_the_wait_is_found_in_minutes_in_the_usage_header(usage, seconds):
     header = {"x-business-use-case-usage": json.dumps(usage)}
-    assert find_wait(answered(refused(80003), **header), ACCOUNT) == seconds
+    assert find_wait(answered(refused(80003), 429, **header), ACCOUNT) == seconds
 
 
 def test_a_usage_header_that_is_no_json_says_no_wait():
-    assert find_wait(answered(refused(17), **{"x-business-use-case-usage": "{"}), ACCOUNT) is None
+    assert find_wait(answered(refused(17), 429, **{"x-business-use-case-usage": "{"}), ACCOUNT) is None
+
+
+def test_the_usage_header_says_no_wait_where_nothing_is_limited():
+    header = {"x-business-use-case-usage": json.dumps({"1": [{REGAIN: 3}]})}
+    assert find_wait(answered(refused(2), 503, **header), ACCOUNT) is None
 
 
 def test_an_audience_of_another_ad_account_is_none_of_ours():

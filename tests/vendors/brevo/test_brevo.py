@@ -1,0 +1,173 @@
+"""Brevo: lists and segments that share their numbers, zeros that mean nothing, waits in a header."""
+
+from datetime import datetime, timezone
+
+import httpx
+import pytest
+from anyio.to_thread import run_sync
+from brevo import Brevo as Sdk
+from brevo.core.api_error import ApiError
+
+from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.core.errors import UnexpectedShape
+from audience_mcp.sources.pager import row_of
+from audience_mcp.sources.responses import describe_status, find_wait
+from audience_mcp.testing.asking import open_case
+from audience_mcp.vendors import Request, Response
+from audience_mcp.vendors.brevo import Brevo
+from tests.vendors.bodies import account
+from tests.vendors.brevo import api
+from tests.vendors.brevo.case import CASE, ROWS, a_list, a_segment, served
+from tests.vendors.documents import Document, exchanged, needs_documents
+
+BREVO = Brevo()
+ACCOUNT = account(BREVO)
+LISTS, SEGMENTS = BREVO.list_requests(ACCOUNT.values)
+
+
+def test_both_listings_are_asked_for_oldest_first_with_the_largest_page():
+    params = {"limit": "50", "sort": "asc", "offset": "0"}
+    assert Request("contacts/lists", params) == LISTS
+    assert Request("contacts/segments", params) == SEGMENTS
+
+
+def test_all_further_pages_are_known_after_the_first():
+    page = BREVO.page({"count": 120, "lists": [{"id": n} for n in range(50)]}, LISTS)
+    assert [each.params["offset"] for each in page.plan] == ["50", "100"]
+
+
+def test_an_empty_account_has_no_array_at_all():
+    page = BREVO.page({"count": 0}, LISTS)
+    assert (page.rows, page.more) == ([], False)
+
+
+def test_a_page_without_its_array_is_not_the_end_where_more_are_counted():
+    assert BREVO.page({"count": 7}, LISTS).more is True
+    assert BREVO.page({}, LISTS).more is None
+    with pytest.raises(UnexpectedShape):
+        BREVO.page({"lists": None, "count": 7}, LISTS)
+
+
+def test_the_key_goes_out_in_a_header_of_brevos_own():
+    assert BREVO.headers({"api_key": "k"}) == {"api-key": "k"}
+
+
+def test_a_list_and_a_segment_of_the_same_number_are_two_audiences():
+    a, b = row_of(BREVO, a_list(8, "L", 5), LISTS), row_of(BREVO, a_segment(8, "S"), SEGMENTS)
+    assert a is not None
+    assert b is not None
+    assert (a.id, a.kind, a.size, a.type) == ("list-8", "list", 5, "unknown")
+    assert (b.id, b.kind, b.size, b.type) == ("segment-8", "segment", None, "dynamic")
+    assert b.size_note == "Brevo gives no count for segments"
+    assert b.name == "S"
+
+
+def test_the_counts_that_brevo_is_giving_up_are_never_a_size():
+    raw = {"id": 1, "name": "n", "totalSubscribers": 9, "totalBlacklisted": 9}
+    row = row_of(BREVO, raw, LISTS)
+    assert row is not None
+    assert row.size is None
+
+
+@pytest.mark.parametrize(
+    ("told", "type"), [(True, "dynamic"), (False, "static"), (None, "unknown"), ("yes", "unknown")]
+)
+def test_only_a_list_asked_for_alone_tells_whether_it_is_dynamic(told, type):
+    row = row_of(BREVO, {**a_list(1, "n", 1), "dynamicList": told}, LISTS)
+    assert row is not None
+    assert row.type == type
+
+
+@pytest.mark.anyio
+async def test_one_list_is_shown_with_its_date_which_the_listing_lacks():
+    rows = [a_list(8, "Club", 9, createdAt="2026-02-03T04:05:06.000Z", dynamicList=False, campaignStats=[])]
+    async with served(rows) as there, open_case(CASE, there) as catalog:
+        (one,) = (await catalog.get_audience(GetQuery(audience="brevo:list-8"))).audiences
+    assert (one.created_at, one.type, one.size) == ("2026-02-03T04:05:06Z", "static", 9)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("text", ["brevo:segment-8", "Lapsed", "segment-8"])
+async def test_one_segment_is_found_in_the_listing_and_no_person_is_asked_for(text):
+    async with served(ROWS) as there, open_case(CASE, there) as catalog:
+        match = await catalog.get_audience(GetQuery(audience=text))
+    assert [a.ref for a in match.audiences] == ["brevo:segment-8"]
+    assert {asked.path for asked in there.asked} <= {"/v3/contacts/lists", "/v3/contacts/segments"}
+
+
+def test_the_number_alone_is_the_vendors_own_id_of_both():
+    assert BREVO.bare_id("list-8") == BREVO.bare_id("segment-8") == "8"
+
+
+@pytest.mark.parametrize("text", ["8", "list-", "list-x", "list-" + "1" * 19, "LIST-8", "list-8/x"])
+def test_other_text_is_no_id_and_never_asked_for(text):
+    assert not BREVO.id_shape.fullmatch(text)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [(401, "unauthorized", "IP address"), (403, "forbidden", "level Read"), (404, "not_found", "BASE_URL"),
+     (402, "forbidden", "plan"), (429, "rate_limited", "429")],
+)  # fmt: skip
+def test_an_error_says_what_to_do(status, kind, says):
+    assert (describe_status(status, ACCOUNT)[0], says in describe_status(status, ACCOUNT)[1]) == (kind, True)
+
+
+@pytest.mark.parametrize(("status", "seconds"), [(429, 7), (503, None)])
+def test_the_wait_is_in_a_header_that_comes_with_every_answer_and_counts_when_limited(status, seconds):
+    now = datetime.now(timezone.utc).timestamp()
+    response = Response(LISTS, status, {"x-sib-ratelimit-reset": "7"}, None, False, now)
+    assert find_wait(response, ACCOUNT) == seconds
+
+
+# Held against Brevo's own SDK and document
+
+
+@pytest.mark.anyio
+async def test_brevos_own_sdk_reads_the_same_lists_segments_and_sizes():
+    def theirs(base: str) -> dict[str, tuple[str, object]]:
+        with httpx.Client(trust_env=False) as http:
+            sdk = Sdk(api_key=api.KEY, base_url=base, httpx_client=http)
+            found: dict[str, tuple[str, object]] = {}
+            for offset in (0, 50, 100):
+                for each in sdk.contacts.get_lists(limit=50, offset=offset, sort="asc").lists:
+                    found[f"list-{each.id}"] = each.name, each.unique_subscribers
+            for each in sdk.contacts.get_segments(limit=50, offset=0).segments:
+                found[f"segment-{each.id}"] = each.segment_name, None
+            return found
+
+    async with served(ROWS) as there, open_case(CASE, there) as catalog:
+        read = await run_sync(theirs, there.environment["BREVO_BASE_URL"])
+        ours = (await catalog.list_audiences(ListQuery(detail="full", limit=1_000))).audiences
+    assert {a.id: (a.name, a.size) for a in ours} == read
+    assert len(read) == len(ROWS)
+
+
+@pytest.mark.anyio
+async def test_brevos_own_sdk_is_refused_as_the_adapter_is():
+    def theirs(base: str) -> None:
+        with httpx.Client(trust_env=False) as http:
+            Sdk(api_key="another-key", base_url=base, httpx_client=http).contacts.get_lists()
+
+    async with served(ROWS) as there:
+        with pytest.raises(ApiError) as caught:
+            await run_sync(theirs, there.environment["BREVO_BASE_URL"])
+    assert caught.value.status_code == 401
+
+
+def patched(document: Document) -> None:
+    """`segments` is declared an object and is an array; the arrays may be left out."""
+    schemas = document["components"]["schemas"]
+    segments = schemas["getSegments"]["properties"]["segments"]
+    schemas["getSegments"]["properties"]["segments"] = {"type": "array", "items": segments}
+
+
+@pytest.mark.anyio
+@needs_documents
+async def test_requests_and_answers_are_as_brevos_document_has_them():
+    rows = [a_list(8, "Club", 9, createdAt="2026-02-03T04:05:06.000Z", dynamicList=False), *ROWS[1:]]
+    async with served(rows) as there, open_case(CASE, there) as catalog:
+        await catalog.list_audiences(ListQuery(limit=0))
+        await catalog.get_audience(GetQuery(audience="brevo:list-8"))
+    checked = exchanged("brevo", there.asked, lambda asked: api.answer(asked, rows), patched)
+    assert sorted(checked) == ["/v3/contacts/lists"] * 3 + ["/v3/contacts/lists/8", "/v3/contacts/segments"]
