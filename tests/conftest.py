@@ -1,6 +1,18 @@
+"""What holds for every test: one event loop, and Ctrl-C as a person has it."""
+
+from __future__ import annotations
+
+import signal
+
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in its background with SIGINT ignored, and a program passes that on to all that
+    # it starts. What the tests start must hear Ctrl-C as it does on a person's terminal.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
+    """The event loop that the SDK runs on."""
     return "asyncio"

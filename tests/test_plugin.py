@@ -33,7 +33,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "vendor_plugin"

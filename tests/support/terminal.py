@@ -6,13 +6,19 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import sys
 import termios
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.support.process import environment
+
+SAYS_WITHIN_S = 60
+"""How long a program may take over all it says; one that hangs fails its test and is ended."""
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -64,12 +70,28 @@ def on_a_terminal(
     os.close(its)
     came = bytearray()
     try:
-        while part := os.read(mine, 65536):
+        for part in _parts(mine):
             came += part
             if typed and typed[0].encode() in came:
                 os.write(mine, typed[1].encode())
                 typed = None
-    except OSError:  # how Linux says that no one has the terminal open any more
-        pass
-    os.close(mine)
-    return Seen(came.decode("utf-8"), process.wait(timeout=30))
+        return Seen(came.decode("utf-8"), process.wait(timeout=30))
+    finally:
+        os.close(mine)
+        process.kill()
+        process.wait()
+
+
+def _parts(terminal: int) -> Iterator[bytes]:
+    """What comes to the terminal until no one has it open. Raises AssertionError after `SAYS_WITHIN_S`."""
+    until = time.monotonic() + SAYS_WITHIN_S
+    while True:
+        ready, _, _ = select.select([terminal], [], [], max(0, until - time.monotonic()))
+        assert ready, f"the program was not done after {SAYS_WITHIN_S} s"
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:  # how Linux says that the terminal is closed at the other end
+            return
+        if not part:
+            return
+        yield part

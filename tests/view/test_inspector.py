@@ -27,7 +27,7 @@ from tests.support.hosting import hosted, started
 from tests.support.inspector import inspector
 from tests.support.process import environment
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(500)]
 
 DRIVER = Path(__file__).with_name("look.mjs")
 HOSTILE = [
