@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_mcp.catalog.budget import NO_DETAILS, fit_list, fit_match
+from audience_mcp.catalog.budget import NOTES, fit_list, fit_match
 from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, Problem, SourceReport, to_dict
 from audience_mcp.catalog.reports import NOTE_CHARS, report_lookup, report_source
 from audience_mcp.catalog.rows import to_concise, to_full
+from audience_mcp.catalog.totals import Totals
 from audience_mcp.config import Source
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import VendorError
@@ -221,7 +222,7 @@ def test_several_of_one_name_that_do_not_all_fit_are_counted() -> None:
     answer = fit_match(match, [to_full("batch", BATCH, Row(f"a{n}", "VIP", n)) for n in range(60)], LEAST)
 
     hidden = 60 - len(answer.audiences)
-    assert answer.notes == [f"{hidden} more share this name and do not fit: use list_audiences with search."]
+    assert answer.notes == [f"{hidden} more match and do not fit: use list_audiences with search."]
 
 
 # Reports
@@ -244,11 +245,14 @@ def held(*found: Row, pages: int = 1, error: VendorError | None = None) -> Snaps
 ASKED = Source("batch-fr", BATCH, None)
 
 
-def test_a_report_is_over_all_that_was_read() -> None:
-    assert to_dict(report_source(ASKED, held(Row("a", "A", 5), Row("b", "B", 7), Row("c", "C")))) == {
+def test_a_report_says_how_much_was_read_and_the_totals_of_what_matched() -> None:
+    rows = Row("a", "A", 5), Row("b", "B", 7), Row("c", "C")
+    totals = Totals.over(rows, frozenset())
+    assert to_dict(report_source(ASKED, held(*rows, Row("d", "D", 9)), totals)) == {
         "source": "batch-fr",
         "vendor": "batch",
-        "audiences": 3,
+        "audiences": 4,
+        "matched": 3,
         "sum_of_sizes": 12,
         "unknown_sizes": 1,
         "complete": True,
@@ -323,7 +327,7 @@ def check_rows(before: list[Audience], after: AudienceList | AudienceMatch) -> N
     """The first rows are shown whole; a lone one may lack its details, which is told."""
     if before:
         assert after.audiences
-    if NO_DETAILS in (after.notes or []):
+    if NOTES["no_details"] in (after.notes or []):
         assert after.audiences == [before[0].model_copy(update={"details": None})]
         assert before[0].details
     else:

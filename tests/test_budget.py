@@ -204,4 +204,4 @@ async def test_sixty_audiences_of_one_name_fit_the_budget_and_the_rest_is_counte
         shown = len(answer["audiences"])
         assert shown > 0
         if shown < 60:
-            assert f"{60 - shown} more share this name" in " ".join(answer["notes"])
+            assert f"{60 - shown} more match" in " ".join(answer["notes"])

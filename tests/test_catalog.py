@@ -101,17 +101,13 @@ async def test_limit_zero_gives_the_totals_alone() -> None:
 async def test_an_offset_past_the_end_is_told() -> None:
     answer = await listed(offset=5)
     assert (answer.returned, answer.next_offset) == (0, None)
-    assert answer.notes == ["offset 5 is past the last of 5 matching audiences."]
+    assert answer.notes == ["offset 5 is past the last of 5."]
 
 
-async def test_source_reports_are_over_all_they_hold_whatever_the_filters() -> None:
+async def test_source_reports_say_what_was_read_and_then_only_what_matched() -> None:
     report = (await listed(search="newsletter")).sources[0]
-    assert (report.audiences, report.sum_of_sizes, report.unknown_sizes, report.complete) == (
-        5,
-        1000,
-        1,
-        True,
-    )
+    assert (report.audiences, report.matched, report.sum_of_sizes, report.unknown_sizes) == (5, 1, 900, 0)
+    assert report.complete
     assert report.as_of == "2026-11-20T12:00:00Z"
 
 
@@ -130,6 +126,7 @@ async def test_full_rows_say_everything_known() -> None:
         "size": 900,
         "type": "static",
         "status": "ready",
+        "kind": "audience",
         "source": "acme",
         "vendor": "acme",
         "id": "a2",

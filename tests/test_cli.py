@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sys
@@ -124,7 +125,7 @@ def test_the_options_are_the_tools_parameters_with_their_names_words_and_choices
     command: str, kind: type[ListQuery] | type[GetQuery]
 ) -> None:
     told = options(command)
-    own = {"--json", "--sandbox", "--help", "-h"}
+    own = {"--json", "--csv", "--sandbox", "--help", "-h"}
     parameters = tool_schema(kind)["properties"]
     assert {o.removeprefix("--").replace("-", "_") for o in told.keys() - own} == parameters.keys()
     for name, parameter in parameters.items():
@@ -141,8 +142,8 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
 ) -> None:
     heard: list[Any] = []
 
-    def listen(question: Any, **kept: Any) -> int:
-        heard.append((question, kept))
+    def listen(query: Any, form: str, **kept: Any) -> int:
+        heard.append((query, {**kept, "form": form}))
         return 0
 
     monkeypatch.setattr("audience_mcp.cli.answering.list_audiences", listen)
@@ -155,7 +156,10 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
         "min_size": "1,000",
         "max_size": "5000",
         "created_since": "2026-01-01",
+        "created_before": "2026-03-01",
         "updated_since": "2026-02-01T10:00:00Z",
+        "updated_before": "2026-03-01T10:00:00Z",
+        "group_by": "status",
         "sort": "newest",
         "limit": "7",
         "offset": "3",
@@ -167,10 +171,10 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
     typed("list", *line, "--refresh", "--json")
     typed("get", "VIP", "--source", "batch", "--refresh", "--sandbox")
     typed("list", "--sources", "a,b", "--sources", "c")
-    assert heard[0] == (parse_arguments(ListQuery, listed), {"sandbox": False, "json": True})
+    assert heard[0] == (parse_arguments(ListQuery, listed), {"sandbox": False, "form": "json"})
     assert heard[1] == (
         parse_arguments(GetQuery, {"audience": "VIP", "source": "batch", "refresh": True}),
-        {"sandbox": True, "json": False},
+        {"sandbox": True, "form": "text"},
     )
     assert heard[2][0].sources == ["a", "b", "c"]
     assert heard[2][0].model_fields_set == {"sources"}
@@ -321,7 +325,7 @@ def test_sizes_that_are_all_unknown_are_never_summed_to_nothing(typed: Any, sand
     sandbox.rows["commbox"] = [row for row in sandbox.rows["commbox"] if dict(row)["type"] == "Dynamic"]
     ran = typed("list", "--sources", "commbox")
     (line,) = (line for line in ran.out.split("\n") if line.startswith("commbox"))
-    assert line.split()[3] == "unknown"
+    assert line.split()[5] == "unknown"
 
 
 def test_nothing_that_matches_is_said_and_is_no_fault(typed: Any) -> None:
@@ -339,13 +343,34 @@ def test_full_detail_shows_every_fact(typed: Any) -> None:
     assert "size counts" in ran.out
 
 
-def test_rows_that_do_not_fit_are_told_in_the_words_of_the_command_line(
+def test_people_get_every_row_whatever_a_client_may_be_sent(
     typed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AUDIENCE_MCP_MAX_CHARS", "4000")
-    ran = typed("list", "--sandbox")
-    assert "ask with --offset " in ran.out
-    assert "offset=" not in ran.out
+    ran = typed("list", "--sandbox", "--json")
+    answer = json.loads(ran.out)
+    assert (answer["returned"], "next_offset" in answer) == (answer["matched"], False)
+
+
+def test_a_spreadsheet_gets_every_row_with_the_documented_columns_and_runs_none_of_them(
+    typed: Any, sandbox: Switched
+) -> None:
+    row = dict(sandbox.rows["commbox"][0])  # type: ignore[call-overload]
+    sandbox.rows["commbox"] = [{**row, "name": '=HYPERLINK("x"), "a"'}]
+    ran = typed("list", "--sources", "commbox", "--csv")
+    head, line = csv.reader(ran.out.splitlines())
+    assert ",".join(head) == (
+        "ref,name,size,size_max,kind,type,status,source,vendor,id,part_of,description,created_at,updated_at,"
+        "size_note"
+    )
+    assert dict(zip(head, line, strict=True))["name"] == '\'=HYPERLINK("x"), "a"'
+
+
+def test_groups_as_csv_have_columns_of_their_own(typed: Any) -> None:
+    ran = typed("list", "--sandbox", "--group-by", "source", "--sort", "name", "--csv")
+    head, *lines = csv.reader(ran.out.splitlines())
+    assert head == ["key", "matched", "sum_of_sizes", "sum_max", "unknown_sizes"]
+    assert [line[0] for line in lines] == sorted(line[0] for line in lines)
 
 
 def test_an_incomplete_answer_says_so_and_ends_with_3(typed: Any, sandbox: Switched) -> None:

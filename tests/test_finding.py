@@ -58,7 +58,7 @@ async def test_a_ref_asks_only_for_that_audience_where_the_vendor_can(ref: str, 
         assert answer["complete"] is True
         assert [asked.path for asked in there.sandbox.asked] == [path.format(**names) for path in paths]
         (report,) = answer["sources"]
-        short = {"source", "vendor", "size_counts", "complete"}
+        short = {"source", "size_counts", "complete"}
         assert set(report) == (short if not ref.startswith("commbox") else {*short, *set(report)})
 
 
@@ -71,11 +71,27 @@ async def test_an_id_is_found_without_reading_every_list() -> None:
         assert len([asked for asked in there.sandbox.asked if "view" not in asked.path]) == 1
 
 
-async def test_an_id_that_is_a_word_tells_that_others_may_have_it_as_their_name() -> None:
+async def test_a_text_that_is_one_vendors_id_and_the_name_of_others_means_all_of_them() -> None:
     async with connected() as there:
         answer = await got(there, audience="VIP")
-        assert (answer["matched_by"], [row["ref"] for row in answer["audiences"]]) == ("id", ["batch:VIP"])
-        assert "list_audiences" in answer["notes"][0]
+    assert answer["matched_by"] == "id_or_name"
+    assert {row["source"] for row in answer["audiences"]} == {"commbox", "batch", "smallest", "whop"}
+    assert "batch:VIP" in [row["ref"] for row in answer["audiences"]]
+
+
+async def test_a_ref_that_the_vendor_says_is_gone_is_not_answered_from_an_older_list() -> None:
+    script = Script({"": {"rows": rows(7)}}, {})
+    async with catalog_of(FakeClock(), {"direct": script}, kind=Direct) as catalog:
+        assert (await catalog.list_audiences(ListQuery())).matched == 1
+        with pytest.raises(ToolError, match="No audience has the ref"):
+            await catalog.get_audience(GetQuery(audience="direct:a1"))
+
+
+async def test_a_ref_of_another_source_than_the_one_asked_says_so() -> None:
+    scripts = {name: Script({"": {"rows": rows(7)}}) for name in ("acme", "acme-fr")}
+    async with catalog_of(FakeClock(), scripts) as catalog:
+        with pytest.raises(ToolError, match="names the source acme, but only acme-fr was asked"):
+            await catalog.get_audience(GetQuery(audience="acme:a9", source="acme-fr"))
 
 
 async def test_a_name_is_found_whatever_its_case_and_accents_at_every_source_that_has_it() -> None:
@@ -177,9 +193,7 @@ async def test_audiences_that_share_a_name_and_do_not_fit_are_counted() -> None:
     shown = len(answer.audiences)
     assert 0 < shown < 500
     assert answer.audiences[0].size == 499
-    assert answer.notes == [
-        f"{500 - shown} more share this name and do not fit: use list_audiences with search."
-    ]
+    assert answer.notes == [f"{500 - shown} more match and do not fit: use list_audiences with search."]
 
 
 async def test_an_answer_in_time_does_not_wait_for_what_cannot_hold_the_id() -> None:
@@ -214,7 +228,7 @@ async def test_a_size_from_an_older_reading_is_told_to_be_so_and_the_rest_is_of_
     clock = FakeClock()
     async with catalog_of(clock, {"direct": script}, kind=Direct) as catalog:
         before = await catalog.list_audiences(ListQuery())
-        clock.advance(3 * 86_400)
+        clock.advance(43_200)
         script.pages[""] = DOWN
         answer = await catalog.get_audience(GetQuery(audience="direct:a1"))
     assert (answer.audiences[0].name, answer.audiences[0].size) == ("Renamed", 7)
@@ -227,7 +241,7 @@ async def test_a_miss_in_an_older_reading_does_not_claim_to_have_read_now() -> N
     script, clock = Script({"": {"rows": rows(7)}}), FakeClock()
     async with catalog_of(clock, {"acme": script}) as catalog:
         await catalog.list_audiences(ListQuery())
-        clock.advance(3 * 86_400)
+        clock.advance(43_200)
         script.pages[""] = DOWN
         with pytest.raises(ToolError) as missed_it:
             await catalog.get_audience(GetQuery(audience="New one"))
@@ -304,7 +318,6 @@ async def test_a_ref_found_in_a_list_that_broke_off_claims_nothing_of_the_list()
     assert (answer.matched_by, answer.audiences[0].size, answer.complete) == ("ref", 7, True)
     assert answer.sources[0].model_dump(exclude_none=True).keys() == {
         "source",
-        "vendor",
         "complete",
         "size_counts",
     }

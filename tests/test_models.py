@@ -16,11 +16,6 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize("model", NAMES, ids=lambda model: model.__name__)
-def test_an_answer_has_the_parts_that_the_contract_names_in_its_order(model: type) -> None:
-    assert list(model.model_fields) == NAMES[model].split()  # type: ignore[attr-defined]
-
-
 def test_a_source_that_was_not_read_has_no_figures() -> None:
     assert to_dict(REPORT) == {
         "source": "batch",

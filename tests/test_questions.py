@@ -12,7 +12,8 @@ from audience_mcp.core.errors import ToolError
 from tests.support.examples import examples
 
 ALL = (
-    "sources, search, type, status, min_size, max_size, created_since, updated_since, sort, limit, offset, "
+    "sources, search, type, status, min_size, max_size, created_since, created_before, updated_since, "
+    "updated_before, group_by, sort, limit, offset, "
     "detail, refresh"
 )
 
@@ -31,7 +32,7 @@ def refusal(kind: type[ListQuery] | type[GetQuery] = ListQuery, /, **arguments: 
 def test_no_arguments_and_nulls_ask_for_everything(arguments: dict[str, Any] | None) -> None:
     question = parse_arguments(ListQuery, arguments)
 
-    assert question == ListQuery()
+    assert question.model_dump() == ListQuery().model_dump()
     assert (question.sources, question.limit, question.offset, question.sort) == (None, 200, 0, "size")
     assert (question.detail, question.refresh) == ("concise", False)
     assert "limit" not in question.model_fields_set
@@ -145,7 +146,7 @@ def test_words_of_a_choice_are_taken_in_any_case(name: str, given: str, taken: s
     [
         ("type", "static, dynamic, lookalike or unknown"),
         ("status", "ready, processing, partial, failed or unknown"),
-        ("sort", "size, smallest, name, newest or updated"),
+        ("sort", "size, size_asc, name, newest, oldest or updated"),
         ("detail", "concise or full"),
     ],
 )

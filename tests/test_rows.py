@@ -74,6 +74,7 @@ def test_a_full_row_has_everything_known_and_what_is_usual_too() -> None:
         "name": "VIP",
         "size": 7,
         "type": "static",
+        "kind": "audience",
         "status": "ready",
         "source": "batch-fr",
         "vendor": "batch",

@@ -59,25 +59,6 @@ def test_a_schema_is_valid_json_schema(model: type[AudienceList]) -> None:
     jsonschema.Draft202012Validator.check_schema(tool_schema(model))
 
 
-def test_the_input_schemas_have_the_parameters_of_the_contract() -> None:
-    listing = tool_schema(ListQuery)
-
-    assert list(listing["properties"]) == [
-        "sources", "search", "type", "status", "min_size", "max_size", "created_since", "updated_since",
-        "sort", "limit", "offset", "detail", "refresh",
-    ]  # fmt: skip
-    assert "required" not in listing
-    defaults = {name: p["default"] for name, p in listing["properties"].items() if "default" in p}
-    assert defaults == {"sort": "size", "limit": 200, "offset": 0, "detail": "concise", "refresh": False}
-    assert listing["properties"]["sources"]["items"] == {"type": "string"}
-    assert listing["properties"]["limit"]["minimum"] == 0
-    assert listing["properties"]["sort"]["enum"] == ["size", "smallest", "name", "newest", "updated"]
-
-    getting = tool_schema(GetQuery)
-    assert list(getting["properties"]) == ["audience", "source", "refresh"]
-    assert getting["required"] == ["audience"]
-
-
 def test_a_property_may_be_called_title_or_default() -> None:
     class Odd(ListQuery):
         title: str = ""

@@ -87,7 +87,7 @@ async def test_an_unknown_tool_is_a_protocol_error_that_names_the_tools() -> Non
     ("tool", "arguments", "words"),
     [
         ("list_audiences", {"limitt": 3}, ["limitt", "limit", "offset"]),
-        ("list_audiences", {"sort": "biggest"}, ["sort", "size", "smallest", "newest"]),
+        ("list_audiences", {"sort": "biggest"}, ["sort", "size", "size_asc", "newest"]),
         ("list_audiences", {"sources": ["facebook"]}, ["facebook", "commbox", "batch", "smallest", "whop"]),
         ("get_audience", {}, ["audience", "required"]),
         ("get_audience", {"audience": "VIP", "source": "facebook"}, ["facebook", "commbox"]),

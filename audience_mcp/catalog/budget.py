@@ -7,15 +7,21 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, to_dict
+from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, Group, SourceReport, to_dict
 from audience_mcp.catalog.reports import NOTE_CHARS
 from audience_mcp.core.text import clean, to_json
 
 _Item = TypeVar("_Item", bound="BaseModel | str")
+_Shown = Sequence[Audience] | Sequence[Group]
 
-MORE = "Ask for fewer sources to see them."
-NO_DETAILS = "The details of this audience do not fit and are left out."
-NARROW = "narrow with search, sources, type, status, min_size or created_since."
+NOTES = {
+    "left_out": "{count:,} more match and are left out here: ask with offset={offset}, or narrow with "
+    "search, sources, type, status, min_size or dates.",
+    "more_groups": "{count:,} more groups are left out here: ask with offset={offset}.",
+    "same_name": "{count:,} more match and do not fit: use list_audiences with search.",
+    "no_details": "The details of this audience do not fit and are left out.",
+    "hidden": "{count:,} more {what} do not fit. Ask for fewer sources to see them.",
+}
 
 
 def fit_list(
@@ -32,77 +38,108 @@ def fit_list(
     following: how many matched from `offset` on. chosen: whether the caller said how many rows it wants,
     so that getting no more of them is no surprise.
     """
-    # The longest note about rows left out, and the widest numbers, are counted before any row is.
-    most = offset + following
-    left = _prepare(answer, rows, max_chars, _left_out(following, most), 5 * len(str(most)) + 20)
-    shown = answer.returned = _show(answer, rows, left)
-    if 0 < shown < following:
-        answer.next_offset = offset + shown
-    if shown < len(rows) or (shown < following and not chosen):
-        answer.notes = [*(answer.notes or []), _left_out(following - shown, offset + shown)]
-    return answer
+    answer.audiences = []
+    budget = _Budget(
+        answer, rows, max_chars, _left_out("left_out", following, offset + following), offset + following
+    )
+    answer.audiences = budget.show(rows)
+    return _tell_rest(answer, "left_out", len(answer.audiences), len(rows), following, offset, chosen)
+
+
+def fit_groups(
+    answer: AudienceList,
+    groups: Sequence[Group],
+    *,
+    following: int,
+    offset: int,
+    chosen: bool,
+    max_chars: int,
+) -> AudienceList:
+    """As `fit_list`, for groups in place of rows."""
+    answer.groups = []
+    budget = _Budget(
+        answer, groups, max_chars, _left_out("more_groups", following, offset + following), offset + following
+    )
+    answer.groups = _fit(groups, budget.room)
+    return _tell_rest(answer, "more_groups", len(answer.groups), len(groups), following, offset, chosen)
 
 
 def fit_match(answer: AudienceMatch, rows: Sequence[Audience], max_chars: int) -> AudienceMatch:
     """`answer` with as many of `rows` as fit, the rest counted in a note."""
-    left = _prepare(answer, rows, max_chars, _more_of_the_name(len(rows)), 20)
-    if hidden := len(rows) - _show(answer, rows, left):
-        answer.notes = [*(answer.notes or []), _more_of_the_name(hidden)]
+    budget = _Budget(answer, rows, max_chars, NOTES["same_name"].format(count=len(rows)), 0)
+    answer.audiences = budget.show(rows)
+    if hidden := len(rows) - len(answer.audiences):
+        answer.notes = [*(answer.notes or []), NOTES["same_name"].format(count=hidden)]
     return answer
 
 
-def _show(answer: AudienceList | AudienceMatch, rows: Sequence[Audience], room: int) -> int:
-    """Put the rows that fit into `answer`, the first one in any case; how many they are."""
-    answer.audiences = _fitting(rows, room)
-    if rows and not answer.audiences:
-        room -= len(to_json(NO_DETAILS)) + 1
-        answer.audiences = _fitting([rows[0].model_copy(update={"details": None})], room)
-        answer.notes = [*(answer.notes or []), NO_DETAILS]
-    return len(answer.audiences)
+def _tell_rest(
+    answer: AudienceList, note: str, shown: int, given: int, following: int, offset: int, chosen: bool
+) -> AudienceList:
+    answer.returned = shown
+    if 0 < shown < following:
+        answer.next_offset = offset + shown
+    if shown < given or (shown < following and not chosen):
+        answer.notes = [*(answer.notes or []), _left_out(note, following - shown, offset + shown)]
+    return answer
 
 
-def _left_out(count: int, offset: int) -> str:
-    return f"{count:,} more match and are left out here: ask with offset={offset}, or {NARROW}"
+def _left_out(note: str, count: int, offset: int) -> str:
+    return NOTES[note].format(count=count, offset=offset)
 
 
-def _more_of_the_name(count: int) -> str:
-    return f"{count:,} more share this name and do not fit: use list_audiences with search."
+class _Budget:
+    """The room for rows in an answer whose reports and notes have been cut to their share.
+
+    spare_note: the longest note that may still come, counted before any row is. most: the widest number.
+    """
+
+    def __init__(
+        self, answer: AudienceList | AudienceMatch, rows: _Shown, max_chars: int, spare_note: str, most: int
+    ) -> None:
+        self._answer = answer
+        spare = 5 * len(str(most)) + 20
+        self._outside = max_chars - spare - len(to_json(spare_note)) - len('"notes":[],')
+        reports, notes = answer.sources, [clean(note, NOTE_CHARS) for note in answer.notes or []]
+        answer.sources, answer.notes = [], None
+        share = self._share(rows)
+        kept = self._cut_notes(notes, share // 3)
+        answer.sources = self._cut_reports(reports, share - sum(len(to_json(n)) + 1 for n in kept), kept)
+        answer.notes = kept or None
+        self.room = self._outside - _size(answer)
+
+    def _share(self, rows: _Shown) -> int:
+        """What reports and notes may take: half, or less where the first row is long."""
+        room = self._outside - _size(self._answer)
+        first = _size(rows[0]) + 1 if rows else 0
+        reserved = 2 * len(NOTES["hidden"].format(count=10**6, what="source reports"))
+        return max(0, min(room // 2, room - first) - reserved)
+
+    def _cut_notes(self, notes: Sequence[str], room: int) -> list[str]:
+        kept = _fit(notes, room)
+        if len(kept) < len(notes):
+            kept.append(NOTES["hidden"].format(count=len(notes) - len(kept), what="notes"))
+        return kept
+
+    def _cut_reports(self, reports: list[SourceReport], room: int, notes: list[str]) -> list[SourceReport]:
+        """The reports that fit, those with errors first; a note counts the rest."""
+        kept = _fit(sorted(reports, key=lambda report: report.error is None), room)
+        if len(kept) == len(reports):
+            return reports
+        notes.append(NOTES["hidden"].format(count=len(reports) - len(kept), what="source reports"))
+        return kept
+
+    def show(self, rows: Sequence[Audience]) -> list[Audience]:
+        """The rows that fit, the first one in any case."""
+        shown = _fit(rows, self.room)
+        if rows and not shown:
+            room = self.room - len(to_json(NOTES["no_details"])) - 1
+            shown = _fit([rows[0].model_copy(update={"details": None})], room)
+            self._answer.notes = [*(self._answer.notes or []), NOTES["no_details"]]
+        return shown
 
 
-def _prepare(
-    answer: AudienceList | AudienceMatch,
-    rows: Sequence[Audience],
-    max_chars: int,
-    spare_note: str,
-    spare: int,
-) -> int:
-    """Cut reports and notes to half the budget, or less where the first row is long; the room for rows."""
-    reports, notes = answer.sources, [clean(note, NOTE_CHARS) for note in answer.notes or []]
-    answer.sources, answer.notes = [], None
-    room = max_chars - spare - len(to_json(spare_note)) - _size(answer) - len('"notes":[],')
-    told_room = max(
-        0,
-        min(room // 2, room - (_size(rows[0]) + 1 if rows else 0))
-        - 2 * len(_hidden(10**6, "source reports", MORE)),
-    )
-    kept = _fitting(notes, told_room // 3)
-    if len(kept) < len(notes):
-        kept.append(_hidden(len(notes) - len(kept), "notes", MORE))
-    by_urgency = sorted(reports, key=lambda r: r.error is None)
-    answer.sources = _fitting(by_urgency, told_room - sum(len(to_json(note)) + 1 for note in kept))
-    if len(answer.sources) == len(reports):
-        answer.sources = reports
-    else:
-        kept.append(_hidden(len(reports) - len(answer.sources), "source reports", MORE))
-    answer.notes = kept or None
-    return max_chars - spare - len(to_json(spare_note)) - len('"notes":[],') - _size(answer)
-
-
-def _hidden(count: int, what: str, then: str) -> str:
-    return f"{count:,} more {what} do not fit. {then}"
-
-
-def _fitting(items: Sequence[_Item], room: int) -> list[_Item]:
+def _fit(items: Sequence[_Item], room: int) -> list[_Item]:
     """The items from the first on whose JSON fits into `room` characters."""
     kept: list[_Item] = []
     for item in items:

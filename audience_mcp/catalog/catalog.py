@@ -6,20 +6,21 @@ there. `open_catalog` makes one together with the task group in which readings r
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 
-from audience_mcp.catalog.budget import fit_list
+from audience_mcp.catalog.compose import compose_list
 from audience_mcp.catalog.find import Finder
 from audience_mcp.catalog.models import AudienceList, AudienceMatch
 from audience_mcp.catalog.query import GetQuery, ListQuery
-from audience_mcp.catalog.reports import report_source
-from audience_mcp.catalog.rows import to_concise, to_full
-from audience_mcp.catalog.select import _matched, _sorted
+from audience_mcp.catalog.select import select
 from audience_mcp.config import Account, Configuration, required_variables
+from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.progress import Progress
@@ -33,6 +34,20 @@ if TYPE_CHECKING:
     from audience_mcp.sources.connections import Pool
 
 CLOSE_WITHIN_S = 0.5
+COMPOSED_HERE = 2_000
+"""Audiences over which an answer is composed at once; with more of them, in a thread."""
+
+MESSAGES = {
+    "nothing_read": "No source could be read, so nothing is known of any audience:\n{errors}",
+    "unconfigured": "No vendor is configured yet. Ask the user to set the variables of at least one in the "
+    "configuration of this MCP server, and to restart it. Vendors: {vendors}. Their variables are listed by "
+    "audience-mcp check, and in the README.",
+    "vendor_unconfigured": "{title} is not configured: set {needs} and restart this MCP server. {there}",
+    "no_source": "There is no source '{name}'. {there}",
+    "configured": "Configured: {names}.",
+}
+
+ComposedT = TypeVar("ComposedT")
 
 
 class Catalog:
@@ -50,72 +65,59 @@ class Catalog:
         self._readers = {reader.name: reader for reader in readers}
         self._signal = signal
         self._clock = clock
+        self._composing = anyio.CapacityLimiter(1)
 
-    async def list_audiences(self, question: ListQuery, progress: Progress | None = None) -> AudienceList:
-        """Every audience that matches, with totals over all of them. Raises ToolError."""
-        readers = self._scope(question.sources)
-        snapshot = await self._open_session(refresh=question.refresh, progress=progress).read(readers)
-        if not any(h.pager.started for h in snapshot.values()):
-            raise ToolError(_nothing_read(snapshot))
-        matched = list(_matched(question, snapshot))
-        known = [row.size for _, row in matched if row.size is not None]
-        rows = _sorted(question, matched, self._most_rows(question))[question.offset :]
-        show = to_full if question.detail == "full" else to_concise
-        notes = [note for h in snapshot.values() for note in h.notes]
-        short = [reader.name for reader, h in snapshot.items() if not h.complete]
-        if short:
-            notes.insert(
-                0, f"Not complete: {', '.join(short)} not read in full; the totals cover only what was read."
+    async def list_audiences(
+        self, query: ListQuery, progress: Progress | None = None, max_chars: int | None = None
+    ) -> AudienceList:
+        """Every audience that matches, with totals over all of them. Raises ToolError.
+
+        max_chars: characters of the answer, in place of the setting.
+        """
+        readers = self._scope(query.sources)
+        session = self._open_session(refresh=query.refresh, progress=progress)
+        snapshots = await session.read(readers)
+        if not any(snapshot.pager.started for snapshot in snapshots.values()):
+            raise ToolError(_explain_nothing_read(snapshots))
+        rows = {reader: list(snapshot.pager.rows.values()) for reader, snapshot in snapshots.items()}
+        selection = await self._compose(rows, partial(select, query, rows))
+        uncounted = await session.count(selection.hits)
+        for reader, error in uncounted.items():
+            snapshots[reader] = replace(
+                snapshots[reader], complete=False, error=snapshots[reader].error or error
             )
-        if not matched and not short and any(h.pager.rows for h in snapshot.values()):
-            notes.append("Nothing matches all of these filters: use fewer, or fewer words in search.")
-        if matched and question.offset >= len(matched):
-            notes.append(
-                f"offset {question.offset:,} is past the last of {len(matched):,} matching audiences."
-            )
-        return fit_list(
-            AudienceList(
-                matched=len(matched),
-                returned=0,
-                sum_of_sizes=sum(known),
-                unknown_sizes=len(matched) - len(known),
-                complete=not short,
-                audiences=[],
-                sources=[report_source(reader.source, h) for reader, h in snapshot.items()],
-                notes=notes or None,
-            ),
-            [show(reader.name, reader.source.vendor, row) for reader, row in rows],
-            following=max(0, len(matched) - question.offset),
-            offset=question.offset,
-            chosen="limit" in question.model_fields_set,
-            max_chars=self._settings.max_chars,
+        return await self._compose(
+            rows, partial(compose_list, query, selection, snapshots, max_chars or self._settings.max_chars)
         )
 
-    async def get_audience(self, question: GetQuery, progress: Progress | None = None) -> AudienceMatch:
-        """The audience that a ref, an id or a name means. Raises ToolError."""
-        readers = self._scope([question.source] if question.source else None)
-        session = self._open_session(refresh=question.refresh, progress=progress)
-        return await Finder(readers, question.audience, session, self._settings.max_chars).found()
+    async def _compose(
+        self, rows: Mapping[SourceReader, Sequence[Row]], compose: Callable[[], ComposedT]
+    ) -> ComposedT:
+        """Compose here where that is quick, else in a thread, one at a time: the loop is never held up."""
+        if sum(map(len, rows.values())) <= COMPOSED_HERE:
+            return compose()
+        return await anyio.to_thread.run_sync(compose, limiter=self._composing, abandon_on_cancel=True)
+
+    async def get_audience(
+        self, query: GetQuery, progress: Progress | None = None, max_chars: int | None = None
+    ) -> AudienceMatch:
+        """The audience that a ref means, or those that have a text as id or name. Raises ToolError."""
+        readers = self._scope([query.source] if query.source else None)
+        session = self._open_session(refresh=query.refresh, progress=progress)
+        finder = Finder(
+            readers, query.audience, session, max_chars or self._settings.max_chars, [*self._readers]
+        )
+        return await finder.find()
 
     def _open_session(self, *, refresh: bool, progress: Progress | None) -> CallSession:
         seconds = self._settings.deadline_s
         return CallSession(self._signal, self._clock, seconds, refresh=refresh, progress=progress)
 
-    def _most_rows(self, question: ListQuery) -> int:
-        """How many rows, from the first on, could be shown: no row is shorter than 30 characters."""
-        return question.offset + min(question.limit, self._settings.max_chars // 30)
-
     def _scope(self, names: Sequence[str] | None) -> list[SourceReader]:
         """The sources a call is about. Raises ToolError, naming what exists."""
         if not self._readers:
-            lines = [
-                f"{v.title}: {' and '.join(required_variables(v))}"
-                for v in self._configuration.vendors.values()
-            ]
-            raise ToolError(
-                "No vendor is configured yet. Ask the user to set the variables of at least one in the "
-                f"configuration of this MCP server, and to restart it. {'; '.join(lines)}."
-            )
+            vendors = ", ".join(self._configuration.vendors)
+            raise ToolError(MESSAGES["unconfigured"].format(vendors=vendors))
         if not names:
             return list(self._readers.values())
         chosen: dict[str, SourceReader] = {}
@@ -128,28 +130,28 @@ class Catalog:
         return list(chosen.values())
 
     def _no_such_source(self, given: str) -> str:
-        there = f"Configured: {', '.join(self._readers)}."
-        for vendor in self._configuration.vendors.values():
-            if vendor.name == given.strip().lower():
-                needs = " and ".join(required_variables(vendor))
-                return f"{vendor.title} is not configured: set {needs} and restart this MCP server. {there}"
-        return f"There is no source '{clean(given, 60)}'. {there}"
+        there = MESSAGES["configured"].format(names=", ".join(self._readers))
+        vendor = self._configuration.vendors.get(given.strip().lower())
+        if vendor is not None:
+            needs = " and ".join(required_variables(vendor))
+            return MESSAGES["vendor_unconfigured"].format(title=vendor.title, needs=needs, there=there)
+        return MESSAGES["no_source"].format(name=clean(given, 60), there=there)
 
 
-def _nothing_read(snapshot: dict[SourceReader, Snapshot]) -> str:
-    errors = [h.error for h in snapshot.values() if h.error]
+def _explain_nothing_read(snapshots: Mapping[SourceReader, Snapshot]) -> str:
+    errors = [snapshot.error for snapshot in snapshots.values() if snapshot.error]
     if len(errors) == 1:
         return errors[0].message
-    told = "\n".join(f"- {clean(e.message, 600)}" for e in errors[:12])
+    listed = "\n".join(f"- {clean(e.message, 600)}" for e in errors[:12])
     more = f"\n- and {len(errors) - 12} more" if len(errors) > 12 else ""
-    return f"No source could be read, so nothing is known of any audience:\n{told}{more}"
+    return MESSAGES["nothing_read"].format(errors=f"{listed}{more}")
 
 
 @asynccontextmanager
 async def open_catalog(
     configuration: Configuration, *, clock: Clock | None = None, connect: Connect | None = None
 ) -> AsyncIterator[Catalog]:
-    """A catalog whose readings run until this is left; connections are made at the first question."""
+    """A catalog whose readings run until this is left; connections are made at the first query."""
     clock = clock or Clock()
     over_http = _OverHttp(clock)
     async with aclosing(over_http), anyio.create_task_group() as tasks:

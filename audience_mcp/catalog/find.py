@@ -1,14 +1,12 @@
-"""Finds the one audience that a ref, an id or a name means.
+"""Finds the audience that a ref means, or all those that bear a text as their id or name.
 
-A ref or an id is looked up directly where the vendor can; only what is left over is searched for in
-whole readings. The first of ref, id and name that matches is the answer.
+A ref, and an id that nobody would choose for a name, are looked up directly where the vendor can; everything
+else is searched for in whole readings, so that one vendor's id never hides another's name.
 """
 
 from __future__ import annotations
 
-import difflib
-import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,6 +14,7 @@ from audience_mcp.catalog.budget import fit_match
 from audience_mcp.catalog.models import AudienceMatch, SourceReport
 from audience_mcp.catalog.reports import NOTE_CHARS, Hit, report_lookup, report_source, to_problem
 from audience_mcp.catalog.rows import display_name, to_full
+from audience_mcp.catalog.suggest import suggest_names
 from audience_mcp.core.audience import Row
 from audience_mcp.core.dates import to_rfc3339
 from audience_mcp.core.errors import ToolError, VendorError
@@ -24,17 +23,31 @@ from audience_mcp.sources.call import CallSession, waiting_on
 from audience_mcp.sources.lookups import LookUp
 from audience_mcp.sources.reader import Snapshot, SourceReader
 
-MatchedBy = Literal["ref", "id", "name"]
-NEAR = 5
-NEAR_AMONG = 100
-"""Names compared in full for likeness, after a quick sieve over all of them."""
+MatchedBy = Literal["ref", "id", "name", "id_or_name"]
+LISTED = 12
+"""Sources that one sentence lists."""
+
+MESSAGES = {
+    "empty": "'audience' must not be empty: a ref (source:id), a vendor's id, or a name.",
+    "no_answer": "{source} did not answer in time. Ask again.",
+    "incomplete": "Not every source was read in full, so others may match too.",
+    "missed": "No audience has the ref, id or name {text}.",
+    "no_source": "There is no source {name}; asked were {there}.",
+    "not_asked": "The ref names the source {name}, but only {there} was asked: leave 'source' out.",
+    "read": "Read in full: {sources}.",
+    "old": "Read in full before, but not now: {sources}",
+    "not_read": "Not read in full, so it may be there: {errors}",
+    "note": "Note: {notes}.",
+    "near": "Nearest names: {names}.",
+    "search": "list_audiences with search finds parts of names.",
+}
 
 
 @dataclass(slots=True)
 class SourceResult:
     """What one source has to say to the question: its reading, or the answer to a look-up, or both.
 
-    held: where the answer, or the size that the look-up lacks, comes from the list.
+    snapshot: where the answer, or the size that the look-up lacks, comes from the list.
     """
 
     reader: SourceReader
@@ -48,9 +61,14 @@ class SourceResult:
         if self.look_up is None or self.look_up.row is not None:
             return None
         if not self.look_up.ended:
-            text = f"{self.reader.name} did not answer in time. Ask again."
+            text = MESSAGES["no_answer"].format(source=self.reader.name)
             return VendorError("timeout", text, retry_after_s=5)
         return self.look_up.error
+
+    @property
+    def gone(self) -> bool:
+        """Whether the vendor has said that there is no such audience."""
+        return self.look_up is not None and self.look_up.ended and not self.error and not self.look_up.row
 
     @property
     def settled(self) -> bool:
@@ -62,196 +80,231 @@ class SourceResult:
             lacks_size and self.snapshot is not None and not self.snapshot.complete
         )
 
-    def report(self, by: MatchedBy) -> SourceReport:
-        """How the source stands, as far as it was asked. A ref means one audience: then no list matters."""
-        if by == "ref" and self.settled and self.snapshot is not None and not self.snapshot.complete:
+    def report(self) -> SourceReport:
+        """How the source stands, as far as it was asked."""
+        partial = self.snapshot is not None and not self.snapshot.complete and not self.snapshot.older
+        if self.settled and partial:
             return report_lookup(self.reader.source)
         if self.snapshot is not None:
             return report_source(self.reader.source, self.snapshot)
-        told = report_lookup(self.reader.source, complete=self.error is None)
-        told.error = to_problem(self.error)
-        return told
+        report = report_lookup(self.reader.source, complete=self.error is None)
+        report.error = to_problem(self.error)
+        return report
 
 
 class Finder:
-    """One search, in the sources of `readers`, for what `text` means."""
+    """One search, in the sources of `readers`, for what `text` means. known: the names of all sources."""
 
     def __init__(
-        self, readers: Sequence[SourceReader], text: str, session: CallSession, max_chars: int
+        self,
+        readers: Sequence[SourceReader],
+        text: str,
+        session: CallSession,
+        max_chars: int,
+        known: Sequence[str] = (),
     ) -> None:
         self._readers = readers
         self._given = text
         self._text = text.strip()
-        self._open_session = session
+        self._session = session
         self._max_chars = max_chars
+        self._known = known
         # Where a look-up failed: a list that lacks the audience does not say that there is none.
-        self._not_asked: dict[SourceReader, VendorError] = {}
+        self._failed: dict[SourceReader, VendorError] = {}
 
-    async def found(self) -> AudienceMatch:
+    async def find(self) -> AudienceMatch:
         """The answer. Raises ToolError where nothing matches."""
         if not self._text:
-            raise ToolError("'audience' must not be empty: A ref (source:id), a vendor's id, or a name.")
-        return await self._by_ref() or await self._by_id() or await self._in_lists()
+            raise ToolError(MESSAGES["empty"])
+        return await self._find_ref() or await self._find_generated_id() or await self._find_in_lists()
 
-    async def _by_ref(self) -> AudienceMatch | None:
+    async def _find_ref(self) -> AudienceMatch | None:
+        """By ref: it means one audience, and what its vendor says of it is the answer."""
         name, _, id = self._text.partition(":")
         reader = next((r for r in self._readers if r.name == name), None)
         if reader is None or not reader.source.vendor.id_shape.fullmatch(id):
             return None
-        part = SourceResult(reader, look_up=reader.look_up(id))
-        with waiting_on([part.look_up] if part.look_up else []):
-            await self._look_up([part], id)
-        if part.row is None and (part.look_up is None or part.error):
-            part.snapshot = (await self._open_session.read([reader]))[reader]
-            part.row = part.snapshot.pager.rows.get(id)
-        return self._answer("ref", [part]) if part.row else None
+        (result,) = await self._look_up([SourceResult(reader, look_up=reader.look_up(id))], id)
+        if result.gone:  # whatever an older list may hold
+            raise ToolError(self._explain_miss(await self._session.read(self._readers)))
+        if result.row is None and result.error:
+            result.snapshot = (await self._session.read([reader]))[reader]
+            result.row = result.snapshot.pager.rows.get(id)
+            await self._count([result])
+        return self._answer("ref", [result]) if result.row else None
 
-    async def _by_id(self) -> AudienceMatch | None:
-        """Where the text looks like an id: from a fresh reading, or by asking for that one audience."""
-        parts: list[SourceResult] = []
-        for reader in self._readers:
-            part = SourceResult(reader, snapshot=None if self._open_session.refresh else reader.cached())
-            if part.snapshot is None or self._text not in part.snapshot.pager.rows:
-                part.snapshot, part.look_up = None, reader.look_up(self._text)
-                if part.look_up is None and not reader.source.vendor.id_shape.fullmatch(self._text):
-                    continue
-            parts.append(part)
-        to_read = [part.reader for part in parts if part.look_up is None and part.snapshot is None]
-        with waiting_on([part.look_up for part in parts if part.look_up]):
-            read = await self._open_session.read(to_read) if to_read else {}
-            for part in parts:
-                part.snapshot = part.snapshot or read.get(part.reader)
-                part.row = part.snapshot.pager.rows.get(self._text) if part.snapshot else None
-            await self._look_up([part for part in parts if part.look_up], self._text)
-        return self._answer("id", parts) if any(part.row for part in parts) else None
+    async def _find_generated_id(self) -> AudienceMatch | None:
+        """By an id that a vendor makes and nobody chooses for a name: from that vendor alone."""
+        readers = [
+            r
+            for r in self._readers
+            if r.source.vendor.id_is_generated and r.source.vendor.id_shape.fullmatch(self._text)
+        ]
+        results = []
+        for reader in readers:
+            cached = None if self._session.refresh else reader.cached()
+            row = cached.pager.rows.get(self._text) if cached else None
+            look_up = reader.look_up(self._text) if row is None else None
+            results.append(SourceResult(reader, row, cached if row else None, look_up))
+        results = await self._look_up(results, self._text)
+        if not any(result.row for result in results):
+            return None
+        # A source that was asked and has it not has nothing to say.
+        return self._answer("id", [r for r in results if r.row or not r.report().complete])
 
-    async def _look_up(self, parts: Sequence[SourceResult], id: str) -> None:
-        """Wait for the parts' look-ups; a size that one lacks comes from the list."""
-        await self._open_session.look_up([part.look_up for part in parts if part.look_up])
-        for part in parts:
-            if part.error is not None:
-                self._not_asked[part.reader] = part.error
-            if part.look_up is None or part.look_up.row is None:
-                continue
-            part.row = part.look_up.row
-            if part.row.size is None and part.reader.source.vendor.get_lacks_size:
-                snapshot = (await self._open_session.read([part.reader]))[part.reader]
-                listed = snapshot.pager.rows.get(id)
-                if listed is not None:
-                    # Of the list only what the look-up has not: the list may be of an earlier time.
-                    part.row = replace(
-                        part.row, size=listed.size, size_note=listed.size_note, details=listed.details
-                    )
-                if snapshot.newer_error or (listed is None and not snapshot.complete):
-                    part.snapshot = snapshot
+    async def _look_up(self, results: list[SourceResult], id: str) -> list[SourceResult]:
+        """Wait for each source's answer: of its look-up, or from its list where it can look up nothing."""
+        to_read = [result for result in results if result.row is None and result.look_up is None]
+        look_ups = [result.look_up for result in results if result.look_up]
+        with waiting_on(look_ups):
+            read = await self._session.read([result.reader for result in to_read])
+            for result in to_read:
+                result.snapshot = read[result.reader]
+                result.row = result.snapshot.pager.rows.get(id)
+            await self._session.look_up(look_ups)
+        for result in results:
+            await self._complete(result, id)
+        await self._count(results)
+        return results
 
-    async def _in_lists(self) -> AudienceMatch:
-        """By ref and id once more (an id may not look like one), then by name, in everything there is."""
-        snapshot = await self._open_session.read(self._readers)
+    async def _complete(self, result: SourceResult, id: str) -> None:
+        """Take a look-up's row, with the size that it lacks from the list."""
+        if result.error is not None:
+            self._failed[result.reader] = result.error
+        if result.look_up is None or result.look_up.row is None:
+            return
+        result.row = result.look_up.row
+        if result.row.size is not None or not result.reader.source.vendor.get_lacks_size:
+            return
+        snapshot = (await self._session.read([result.reader]))[result.reader]
+        listed = snapshot.pager.rows.get(id)
+        if listed is not None:
+            # Of the list only what the look-up has not: the list may be of an earlier time.
+            result.row = replace(
+                result.row,
+                size=listed.size,
+                size_max=listed.size_max,
+                size_note=listed.size_note,
+                details=listed.details,
+            )
+        if snapshot.older or (listed is None and not snapshot.complete):
+            result.snapshot = snapshot
+
+    async def _count(self, results: Sequence[SourceResult]) -> None:
+        """Ask for sizes that cost a request each; why one is missing stands in its source's report."""
+        rows = {r.reader: [r.row] for r in results if r.row is not None and r.row.size_pending}
+        problems = await self._session.count(rows)
+        for result in results:
+            if (error := problems.get(result.reader)) and result.snapshot is not None:
+                result.snapshot = replace(result.snapshot, complete=False, error=error)
+
+    async def _find_in_lists(self) -> AudienceMatch:
+        """Every audience that has the text as its ref, its id or its name, in everything there is."""
+        snapshots = await self._session.read(self._readers)
         for text in dict.fromkeys((self._given, self._text)):
-            source, _, id = text.partition(":")
+            source, _, own = text.partition(":")
             by_ref = [
-                SourceResult(r, h.pager.rows[id], h)
-                for r, h in snapshot.items()
-                if r.name == source and id in h.pager.rows
+                SourceResult(r, s.pager.rows[own], s)
+                for r, s in snapshots.items()
+                if r.name == source and own in s.pager.rows
             ]
             if by_ref:
+                await self._count(by_ref)
                 return self._answer("ref", by_ref)
-            if any(text in h.pager.rows for h in snapshot.values()):
-                return self._answer(
-                    "id", [SourceResult(r, h.pager.rows.get(text), h) for r, h in snapshot.items()]
-                )
+        by_id, by_name = self._matches(snapshots)
+        hits = list({id(row): (reader, row) for reader, row in [*by_id, *by_name]}.values())
+        if not hits:
+            raise ToolError(self._explain_miss(snapshots))
+        results = [SourceResult(r, None, s) for r, s in snapshots.items()]
+        problems = await self._session.count(
+            {reader: [row for r, row in hits if r is reader] for reader, _ in hits}
+        )
+        for result in results:
+            if (error := problems.get(result.reader)) and result.snapshot is not None:
+                result.snapshot = replace(result.snapshot, complete=False, error=error)
+        hits.sort(key=lambda hit: (hit[1].size is None, -(hit[1].size or 0), hit[0].name, hit[1].id))
+        both = by_id and {id(row) for _, row in by_name} - {id(row) for _, row in by_id}
+        by: MatchedBy = "id_or_name" if both else "id" if by_id else "name"
+        return self._answer(by, results, hits)
+
+    def _matches(self, snapshots: Mapping[SourceReader, Snapshot]) -> tuple[list[Hit], list[Hit]]:
+        """The audiences that have the text as their id, and those that have it as their name."""
+        by_id: list[Hit] = []
+        by_name: list[Hit] = []
         name = fold(clean(self._text))
-        names = [
-            (fold(display_name(row)), r, row) for r, h in snapshot.items() for row in h.pager.rows.values()
-        ]
-        rows = [(reader, row) for folded, reader, row in names if folded == name]
-        if not name or not rows:
-            raise ToolError(self._missed(snapshot, names))
-        rows.sort(key=lambda f: (f[1].size is None, -(f[1].size or 0), f[0].name, f[1].id))
-        return self._answer("name", [SourceResult(r, snapshot=h) for r, h in snapshot.items()], rows)
+        texts = (self._given, self._text)
+        for reader, snapshot in snapshots.items():
+            vendor = reader.source.vendor
+            for row in snapshot.pager.rows.values():
+                if row.id in texts or (row.kind and vendor.bare_id(row.id) in texts):
+                    by_id.append((reader, row))
+                if name and fold(display_name(row)) == name:
+                    by_name.append((reader, row))
+        return by_id, by_name
 
     def _answer(
-        self, by: MatchedBy, parts: Sequence[SourceResult], rows: Sequence[Hit] = ()
+        self, by: MatchedBy, results: Sequence[SourceResult], hits: Sequence[Hit] = ()
     ) -> AudienceMatch:
-        if by == "id":  # who was asked and has it not has nothing to say
-            parts = [part for part in parts if part.row or not part.report(by).complete]
-        rows = rows or [(part.reader, part.row) for part in parts if part.row]
-        reports = [part.report(by) for part in parts]
-        notes = [note for part in parts if part.snapshot for note in part.snapshot.notes]
-        complete = all(told.complete for told in reports)
+        hits = hits or [(result.reader, result.row) for result in results if result.row]
+        reports = [result.report() for result in results]
+        notes = [note for result in results if result.snapshot for note in result.snapshot.notes]
+        complete = all(report.complete for report in reports)
         if not complete and by != "ref":
-            notes.insert(0, "Not every source was read in full, so others may match too.")
-        if by == "id" and any(reader.source.vendor.id_is_name for reader, _ in rows):
-            notes.append(
-                "Matched as an id. For others that have it as their name, use list_audiences with search."
-            )
+            notes.insert(0, MESSAGES["incomplete"])
         answer = AudienceMatch(
             matched_by=by, complete=complete, audiences=[], sources=reports, notes=notes or None
         )
-        shown = [to_full(reader.name, reader.source.vendor, row) for reader, row in rows]
+        shown = [to_full(reader.name, reader.source.vendor, row) for reader, row in hits]
         return fit_match(answer, shown, self._max_chars)
 
-    def _missed(
-        self, snapshot: Mapping[SourceReader, Snapshot], names: Iterable[tuple[str, SourceReader, Row]]
-    ) -> str:
+    def _explain_miss(self, snapshots: Mapping[SourceReader, Snapshot]) -> str:
         """What to say where nothing matches: what was searched, what was not, and what is near."""
-        said = [f"No audience has the ref, id or name {to_json(clean(self._text, 80))}."]
-        source, colon, _ = self._text.partition(":")
-        if colon and source.isidentifier() and not any(r.name == source for r in snapshot):
-            there = ", ".join(r.name for r in snapshot)
-            said.append(f"There is no source {to_json(clean(source, 40))}; asked were {there}.")
+        sentences = [MESSAGES["missed"].format(text=to_json(clean(self._text, 80)))]
+        sentences += self._explain_source(snapshots)
         read = [
-            f"{r.name} ({len(h.pager.rows):,} audiences)"
-            for r, h in snapshot.items()
-            if h.complete and not h.newer_error and r not in self._not_asked
+            f"{r.name} ({len(s.pager.rows):,} audiences)"
+            for r, s in snapshots.items()
+            if s.complete and r not in self._failed
         ]
         old = [
-            f"{r.name} as of {to_rfc3339(h.as_of)} ({len(h.pager.rows):,}): "
-            f"{clean(h.newer_error.message, 400)}"
-            for r, h in snapshot.items()
-            if h.newer_error and h.as_of
+            f"{r.name} as of {to_rfc3339(s.as_of)} ({len(s.pager.rows):,}): {clean(s.error.message, 400)}"
+            for r, s in snapshots.items()
+            if s.older and s.as_of and s.error
         ]
-        not_read = [clean(h.error.message, 400) for h in snapshot.values() if h.error]
-        not_read += [
-            clean(self._not_asked[r].message, 400)
-            for r, h in snapshot.items()
-            if r in self._not_asked and not h.error
+        errors = [clean(s.error.message, 400) for s in snapshots.values() if s.error and not s.older]
+        errors += [
+            clean(e.message, 400)
+            for r, e in self._failed.items()
+            if r in snapshots and not snapshots[r].error
         ]
+        notes = [clean(n, NOTE_CHARS) for s in snapshots.values() if not s.older for n in s.notes]
         if read:
-            said.append(f"Read in full: {_listed(read, ', ')}.")
+            sentences.append(MESSAGES["read"].format(sources=_join(read, ", ")))
         if old:
-            said.append(f"Read in full before, but not now: {_listed(old, ' ')}")
-        if not_read:
-            said.append(f"Not read in full, so it may be there: {_listed(not_read, ' ')}")
-        notes = [clean(note, NOTE_CHARS) for h in snapshot.values() if not h.newer_error for note in h.notes]
+            sentences.append(MESSAGES["old"].format(sources=_join(old, " ")))
+        if errors:
+            sentences.append(MESSAGES["not_read"].format(errors=_join(errors, " ")))
         if notes:
-            said.append(f"Note: {_listed(notes, '; ')}.")
-        near = self._near(names)
-        if near:
-            said.append(f"Nearest names: {', '.join(near)}.")
-        said.append("list_audiences with search finds parts of names.")
-        return " ".join(said)
+            sentences.append(MESSAGES["note"].format(notes=_join(notes, "; ")))
+        every = ((reader, row) for reader, s in snapshots.items() for row in s.pager.rows.values())
+        if near := suggest_names(self._text, every):
+            sentences.append(MESSAGES["near"].format(names=", ".join(near)))
+        return " ".join([*sentences, MESSAGES["search"]])
 
-    def _near(self, names: Iterable[tuple[str, SourceReader, Row]]) -> list[str]:
-        wanted = fold(clean(self._text.rpartition(":")[2] or self._text))
-        if not wanted:
+    def _explain_source(self, snapshots: Mapping[SourceReader, Snapshot]) -> list[str]:
+        """Whether what looks like a ref names a source that was not asked, or that does not exist."""
+        name, colon, _ = self._text.partition(":")
+        if not colon or any(reader.name == name for reader in snapshots):
             return []
-        pairs = {wanted[i : i + 2] for i in range(max(1, len(wanted) - 1))}
-        likely = heapq.nlargest(
-            NEAR_AMONG, names, key=lambda n: sum(p in n[0] for p in pairs) / (len(n[0]) + len(pairs))
-        )
-        matcher = difflib.SequenceMatcher(autojunk=False, b=wanted)
-        scored: list[tuple[float, str, str]] = []
-        for folded, reader, row in likely:
-            matcher.set_seq1(folded)
-            more = 0.3 if wanted in folded or folded in wanted else 0
-            if matcher.quick_ratio() + more >= 0.6 and (score := matcher.ratio() + more) >= 0.6:
-                scored.append((-score, f"{reader.name}:{row.id}", display_name(row)))
-        return [f"{to_json(clean(name, 80))} ({ref})" for _, ref, name in sorted(scored)[:NEAR]]
+        there = ", ".join(reader.name for reader in snapshots)
+        if name in self._known:
+            return [MESSAGES["not_asked"].format(name=name, there=there)]
+        if name.replace("-", "_").isidentifier():
+            return [MESSAGES["no_source"].format(name=to_json(clean(name, 40)), there=there)]
+        return []
 
 
-def _listed(told: Sequence[str], between: str) -> str:
-    """The first of what there is to tell, and how much more there is."""
-    more = f" and {len(told) - 12} more" if len(told) > 12 else ""
-    return between.join(told[:12]) + more
+def _join(texts: Sequence[str], between: str) -> str:
+    """The first of the texts, and how many more there are."""
+    more = f" and {len(texts) - LISTED} more" if len(texts) > LISTED else ""
+    return between.join(texts[:LISTED]) + more

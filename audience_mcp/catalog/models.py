@@ -5,12 +5,15 @@ What is unknown is absent, never zero and never null: dump these with `exclude_n
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from audience_mcp.core.audience import AudienceType, Status
 from audience_mcp.core.errors import Kind
+
+Unit = Annotated[str | dict[str, str], WithJsonSchema({"type": ["string", "object"]})]
+"""A noun phrase, or one for each kind of audience."""
 
 
 class _Answer(BaseModel):
@@ -25,12 +28,16 @@ class Audience(_Answer):
     size: int | None = Field(
         default=None, ge=0, description="how many, in the source's unit; absent where unknown"
     )
-    size_max: int | None = Field(default=None, ge=0, description="upper end, where the vendor gives a range")
+    size_max: int | None = Field(
+        default=None, ge=0, description="upper end, where the vendor gives a range; size is the lower one"
+    )
     size_note: str | None = Field(default=None, description="why size is absent, or how to read it")
     type: AudienceType | None = Field(
         default=None, description="how membership is decided; static where absent"
     )
     status: Status | None = Field(default=None, description="processing status; ready where absent")
+    kind: str | None = Field(default=None, description="the vendor's word for it, where it has several")
+    part_of: str | None = Field(default=None, description="ref of the audience that this one lies within")
     source: str | None = None
     vendor: str | None = None
     id: str | None = Field(default=None, description="the vendor's id")
@@ -53,31 +60,48 @@ class Problem(_Answer):
 
 
 class SourceReport(_Answer):
-    """How one source stands: over all that it holds, whatever the filters."""
+    """How one source stands: what was read of it, and what of that matched."""
 
     source: str
-    vendor: str
+    vendor: str | None = Field(default=None, description="where the source is named otherwise")
     audiences: int | None = Field(default=None, ge=0, description="audiences read")
-    sum_of_sizes: int | None = Field(default=None, ge=0, description="of all audiences of known size")
-    unknown_sizes: int | None = Field(default=None, ge=0, description="audiences whose size is unknown")
-    complete: bool = Field(description="whether every page was read")
-    as_of: str | None = Field(default=None, description="when its last page came; RFC 3339, UTC")
-    size_counts: str = Field(description="what one unit of size is at this vendor")
+    matched: int | None = Field(default=None, ge=0, description="audiences that satisfy the filters")
+    sum_of_sizes: int | None = Field(default=None, ge=0, description="of those matched")
+    sum_max: int | None = Field(default=None, ge=0, description="with the upper ends of ranges")
+    unknown_sizes: int | None = Field(default=None, ge=0, description="matched of unknown size")
+    sizes_pending: int | None = Field(default=None, ge=1, description="of those, still to be asked for")
+    complete: bool = Field(description="whether every page was read, and now")
+    as_of: str | None = Field(default=None, description="when its first page came; RFC 3339, UTC")
+    size_counts: Unit = Field(description="what one unit of size is; by kind where they differ")
     error: Problem | None = None
 
 
+class Group(_Answer):
+    """The audiences that have something in common. refs: of a group by name, at most 12."""
+
+    key: str
+    matched: int = Field(ge=1)
+    sum_of_sizes: int = Field(ge=0)
+    sum_max: int | None = Field(default=None, ge=0)
+    unknown_sizes: int = Field(ge=0)
+    refs: list[str] | None = None
+
+
 class AudienceList(_Answer):
-    """The answer of list_audiences."""
+    """The answer of list_audiences. With group_by, `groups` take the place of `audiences`."""
 
     matched: int = Field(ge=0, description="audiences that satisfy the filters, over everything read")
-    returned: int = Field(ge=0, description="rows in this answer")
+    returned: int = Field(ge=0, description="rows or groups in this answer")
     sum_of_sizes: int = Field(ge=0, description="of all matched of known size; a person in two counts twice")
+    sum_max: int | None = Field(default=None, ge=0, description="with the upper ends of ranges")
     unknown_sizes: int = Field(ge=0, description="matched audiences whose size is unknown")
-    complete: bool = Field(description="true only if every page of every asked source was read")
+    sizes_pending: int | None = Field(default=None, ge=1, description="of those, still to be asked for")
+    complete: bool = Field(description="true only if every page was read and no size is pending")
     next_offset: int | None = Field(
         default=None, ge=1, description="offset of the next row, where rows were left out"
     )
-    audiences: list[Audience]
+    audiences: list[Audience] = Field(default_factory=list)
+    groups: list[Group] | None = None
     sources: list[SourceReport]
     notes: list[str] | None = Field(default=None, description="what the reader must know")
 
@@ -85,13 +109,16 @@ class AudienceList(_Answer):
 class AudienceMatch(_Answer):
     """The answer of get_audience."""
 
-    matched_by: Literal["ref", "id", "name"]
+    matched_by: Literal["ref", "id", "name", "id_or_name"]
     complete: bool = Field(description="whether every source that was asked was read in full")
-    audiences: list[Audience] = Field(description="normally one; several where they share the name")
+    audiences: list[Audience] = Field(description="normally one; several where they share it")
     sources: list[SourceReport]
     notes: list[str] | None = Field(default=None, description="what the reader must know")
 
 
 def to_dict(answer: BaseModel) -> dict[str, Any]:
     """An answer as JSON, nulls left out."""
-    return answer.model_dump(exclude_none=True)
+    found = answer.model_dump(exclude_none=True)
+    if "groups" in found:
+        del found["audiences"]
+    return found

@@ -13,7 +13,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from audience_mcp.core.audience import AudienceType, Status
 from audience_mcp.core.dates import parse_datetime
@@ -21,8 +29,13 @@ from audience_mcp.core.errors import ToolError
 from audience_mcp.core.text import clean
 from audience_mcp.core.values import WHOLE_MAX
 
-Sort = Literal["size", "smallest", "name", "newest", "updated"]
+Sort = Literal["size", "size_asc", "name", "newest", "oldest", "updated"]
+GroupBy = Literal["source", "kind", "type", "status", "name"]
 MAX_SEARCH = 500
+FILTERS = (
+    "sources", "search", "type", "status", "min_size", "max_size", "created_since", "created_before",
+    "updated_since", "updated_before",
+)  # fmt: skip
 
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "sources": ("vendor", "vendors", "accounts", "platforms"),
@@ -31,7 +44,10 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "limit": ("max", "count", "top", "page_size", "max_results"),
     "offset": ("page", "cursor", "skip", "start"),
     "created_since": ("since", "created_after"),
+    "created_before": ("before", "created_until"),
     "updated_since": ("updated_after", "modified_since"),
+    "updated_before": ("modified_before", "not_updated_since"),
+    "group_by": ("group", "groupby", "per", "aggregate", "by"),
     "audience": ("id", "name", "ref", "audience_id"),
     "source": ("vendor", "platform"),
 }
@@ -69,6 +85,12 @@ def _word(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _order(value: object) -> object:
+    """An order; `smallest` is an older word for `size_asc`, which the name of a vendor resembles less."""
+    value = _word(value)
+    return "size_asc" if value == "smallest" else value
+
+
 def _names(value: object) -> object:
     if isinstance(value, str):
         if value.strip().startswith("["):
@@ -104,7 +126,8 @@ class ListQuery(_Query):
     )
     search: Annotated[str, Field(max_length=MAX_SEARCH), BeforeValidator(_words)] | None = Field(
         default=None,
-        description="Words that must all occur in name, id or description; case and accents are ignored.",
+        description="Words that must all occur in name, id or description (case, accents and word ends are "
+        'ignored); "exact phrase", -excluded, OR between alternatives.',
     )
     type: Annotated[AudienceType, BeforeValidator(_word)] | None = Field(
         default=None,
@@ -114,17 +137,23 @@ class ListQuery(_Query):
         default=None, description="Processing status."
     )
     min_size: Count | None = Field(default=None, description="Audiences of unknown size do not match.")
-    max_size: Count | None = Field(default=None, description="Audiences of unknown size do not match.")
+    max_size: Count | None = Field(default=None, description="Like min_size.")
     created_since: Date | None = Field(
         default=None, description="ISO date or date-time (UTC); audiences without that date do not match."
     )
-    updated_since: Date | None = Field(
-        default=None,
-        description="As created_since, for the last change. For those not changed since: sort=updated with "
-        "offset=matched of this answer.",
+    created_before: Date | None = Field(
+        default=None, description="Like created_since; not the moment itself."
     )
-    sort: Annotated[Sort, BeforeValidator(_word)] = Field(
-        default="size", description="size: biggest first; smallest: smallest first; unknown values come last."
+    updated_since: Date | None = Field(default=None, description="Like created_since, by last update.")
+    updated_before: Date | None = Field(default=None, description="Like created_before, by last update.")
+    group_by: Annotated[GroupBy, BeforeValidator(_word)] | None = Field(
+        default=None,
+        description="Totals per group in place of rows; name: only names that several audiences share.",
+    )
+    sort: Annotated[Sort, BeforeValidator(_order)] = Field(
+        default="size",
+        description="size: biggest first; size_asc: smallest first; groups by sum, or by key with name. "
+        "Unknown values come last.",
     )
     limit: Count = Field(default=200, description="Rows to return; 0 for the totals alone.")
     offset: Count = Field(default=0, description="Rows to skip: next_offset of the answer before.")
@@ -134,6 +163,12 @@ class ListQuery(_Query):
     refresh: bool = Field(
         default=False, description="Read the vendors again even if a recent reading is at hand."
     )
+    _nulls: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def nulls(self) -> tuple[str, ...]:
+        """Filters that the caller sent as null, so that they hold nothing back."""
+        return self._nulls
 
 
 class GetQuery(_Query):
@@ -152,20 +187,21 @@ QueryT = TypeVar("QueryT", ListQuery, GetQuery)
 
 
 def parse_arguments(kind: type[QueryT], arguments: Mapping[str, Any] | None) -> QueryT:
-    """The arguments of a call as a question. Raises ToolError, naming each fault and what is allowed."""
+    """The arguments of a call as a query. Raises ToolError, naming each fault and what is allowed."""
     given = {name: v for name, v in (arguments or {}).items() if not _left_blank(kind, name, v)}
     try:
-        question = kind.model_validate(given)
+        query = kind.model_validate(given)
     except ValidationError as e:
         said = list(dict.fromkeys(_sentence(kind, fault) for fault in e.errors(include_url=False)))
         raise ToolError(" ".join(said[:8])) from None
-    if isinstance(question, ListQuery):
-        low, high = question.min_size, question.max_size
+    if isinstance(query, ListQuery):
+        query._nulls = tuple(n for n, v in (arguments or {}).items() if v is None and n in FILTERS)
+        low, high = query.min_size, query.max_size
         if low is not None and high is not None and low > high:
             raise ToolError(
                 f"min_size ({low:,}) is above max_size ({high:,}), so nothing can match. Swap them."
             )
-    return question
+    return query
 
 
 def _left_blank(kind: type[BaseModel], name: str, value: object) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from audience_mcp.catalog.models import Problem, SourceReport
 from audience_mcp.config import Source
 from audience_mcp.core.audience import Row
@@ -10,26 +13,27 @@ from audience_mcp.core.errors import VendorError
 from audience_mcp.core.text import clean
 from audience_mcp.sources.reader import Snapshot, SourceReader
 
+if TYPE_CHECKING:
+    from audience_mcp.catalog.totals import Totals
+
 NOTE_CHARS = 600
 """Characters of one note or message."""
 
+Hit = tuple[SourceReader, Row]
+"""An audience, and the source that it is at."""
 
-def report_source(source: Source, snapshot: Snapshot) -> SourceReport:
-    """How a source stands, over all that was read of it."""
-    pager = snapshot.pager
-    found = SourceReport(
-        source=source.name,
-        vendor=source.vendor.name,
-        complete=snapshot.complete,
-        size_counts=clean(source.vendor.size_counts),
-        as_of=to_rfc3339(snapshot.as_of.replace(microsecond=0)) if snapshot.as_of else None,
-    )
-    if pager.started:  # nothing read is not "no audiences"
-        found.audiences, found.sum_of_sizes, found.unknown_sizes = (
-            len(pager.rows),
-            pager.sum_of_sizes,
-            pager.unknown_sizes,
-        )
+
+def report_source(source: Source, snapshot: Snapshot, totals: Totals | None = None) -> SourceReport:
+    """How a source stands: how far it was read, and the totals of what matched there."""
+    found = report_lookup(source, complete=snapshot.complete)
+    if snapshot.as_of:
+        found.as_of = to_rfc3339(snapshot.as_of.replace(microsecond=0))
+    if snapshot.pager.started:  # nothing read is not "no audiences"
+        found.audiences = len(snapshot.pager.rows)
+        if totals is not None:
+            found.matched, found.sum_of_sizes = totals.matched, totals.sum_of_sizes
+            found.sum_max, found.unknown_sizes = totals.sum_max, totals.unknown
+            found.sizes_pending = totals.pending or None
     found.error = to_problem(snapshot.error)
     return found
 
@@ -44,12 +48,13 @@ def to_problem(error: VendorError | None) -> Problem | None:
 
 def report_lookup(source: Source, *, complete: bool = True) -> SourceReport:
     """The report of a source that was asked for one audience alone."""
+    vendor = source.vendor
+    counts = vendor.size_counts
     return SourceReport(
         source=source.name,
-        vendor=source.vendor.name,
+        vendor=None if vendor.name == source.name else vendor.name,
         complete=complete,
-        size_counts=clean(source.vendor.size_counts),
+        size_counts={kind: clean(unit) for kind, unit in counts.items()}
+        if isinstance(counts, Mapping)
+        else clean(counts),
     )
-
-
-Hit = tuple[SourceReader, Row]

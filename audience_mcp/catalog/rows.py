@@ -12,6 +12,7 @@ from audience_mcp.core.dates import parse_datetime, to_rfc3339
 from audience_mcp.core.text import clean, to_json
 from audience_mcp.vendors import Vendor
 
+SIZE_PENDING = "still being asked for"
 MAX_DETAILS = 12
 MAX_DETAILS_CHARS = 1200
 MAX_ITEMS = 5
@@ -24,23 +25,35 @@ def display_name(row: Row) -> str:
     return clean(row.name) or clean(row.id)
 
 
-def to_concise(source: str, vendor: Vendor, row: Row) -> Audience:
-    """A row with its ref, name and size, and only what is remarkable besides."""
+def to_concise(
+    source: str, vendor: Vendor, row: Row, *, created: bool = False, updated: bool = False
+) -> Audience:
+    """A row with its ref, name and size, and what is remarkable besides, or asked about."""
     return Audience(
         ref=f"{source}:{row.id}",
         name=display_name(row),
         size=row.size,
         size_max=row.size_max,
-        size_note=clean(row.size_note or (vendor.size_unknown if row.size is None else None)) or None,
+        size_note=clean(row.size_note or _default_note(vendor, row)) or None,
         type=None if row.type == "static" else row.type,
         status=None if row.status == "ready" else row.status,
+        kind=row.kind,
+        part_of=f"{source}:{row.part_of}" if row.part_of else None,
+        created_at=_dated(row.created) if created else None,
+        updated_at=_dated(row.updated) if updated else None,
     )
+
+
+def _default_note(vendor: Vendor, row: Row) -> str | None:
+    if row.size_pending:
+        return SIZE_PENDING
+    return vendor.size_unknown if row.size is None else None
 
 
 def to_full(source: str, vendor: Vendor, row: Row) -> Audience:
     """A row with everything known of it."""
     audience = to_concise(source, vendor, row)
-    audience.type, audience.status = row.type, row.status
+    audience.type, audience.status, audience.kind = row.type, row.status, row.kind or vendor.kind
     audience.source, audience.vendor, audience.id = source, vendor.name, row.id
     audience.description = clean(row.description) or None
     audience.created_at, audience.updated_at = _dated(row.created), _dated(row.updated)

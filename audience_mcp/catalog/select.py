@@ -1,77 +1,125 @@
-"""Which audiences a query matches, and their order."""
+"""Which audiences a query matches, and in which order they are shown."""
 
 from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from audience_mcp.catalog.query import ListQuery
 from audience_mcp.catalog.reports import Hit
 from audience_mcp.catalog.rows import display_name
+from audience_mcp.catalog.search import parse_search
 from audience_mcp.core.audience import Row
 from audience_mcp.core.dates import parse_datetime
-from audience_mcp.core.text import MAX_LOOKED_AT, clean, fold, strip_invisible
-from audience_mcp.sources.reader import Snapshot, SourceReader
+from audience_mcp.core.text import fold
+from audience_mcp.sources.reader import SourceReader
+
+NOTES = {
+    "undated": "{count:,} of those that pass the other filters have no {what} date, and do not match.",
+    "null": "{names} came as null and was not applied; if a value was meant, send it as a number or text.",
+}
 
 
-def _matched(question: ListQuery, snapshot: dict[SourceReader, Snapshot]) -> Iterator[Hit]:
-    words = fold(clean(question.search, 500)).split() if question.search else []
-    low, high = question.min_size, question.max_size
-    sized = low is not None or high is not None
-    for reader, h in snapshot.items():
-        for row in h.pager.rows.values():
-            if question.type and row.type != question.type:
-                continue
-            if question.status and row.status != question.status:
-                continue
-            if sized and (
-                row.size is None or row.size < (low or 0) or (high is not None and row.size > high)
-            ):
-                continue
-            if words:
-                text = fold(f"{strip_invisible(row.name[:MAX_LOOKED_AT])}\n{row.id}")
-                if not all(word in text for word in words):
-                    text += "\n" + fold(clean(row.description))
-                    if not all(word in text for word in words):
-                        continue
-            if question.created_since and not _since(row.created, question.created_since):
-                continue
-            if question.updated_since and not _since(row.updated, question.updated_since):
-                continue
-            yield reader, row
+@dataclass(slots=True)
+class Selection:
+    """What passes every filter but those on sizes, by source; notes: what the reader must know of it."""
+
+    hits: dict[SourceReader, list[Row]]
+    notes: list[str] = field(default_factory=list)
 
 
-def _since(value: object, since: Any) -> bool:
-    when = parse_datetime(value)
-    return when is not None and when >= since
-
-
-def _sorted(question: ListQuery, matched: list[Hit], most: int) -> list[Hit]:
-    """The first `most` in the order asked for: unknown values last, ties by ref."""
-    worst = math.inf
-
-    def by_size(row: Row) -> Any:
-        return worst if row.size is None else -row.size
-
-    def by_smallest(row: Row) -> Any:
-        return worst if row.size is None else row.size
-
-    def by_name(row: Row) -> Any:
-        return fold(display_name(row))
-
-    def latest(value: object) -> Any:
-        when = parse_datetime(value)
-        return worst if when is None else -when.timestamp()
-
-    orders: dict[str, Callable[[Row], Any]] = {
-        "size": by_size,
-        "smallest": by_smallest,
-        "name": by_name,
-        "newest": lambda row: latest(row.created),
-        "updated": lambda row: latest(row.updated),
+def select(query: ListQuery, rows: Mapping[SourceReader, Iterable[Row]]) -> Selection:
+    """The rows that pass every filter but those on sizes, which may still have to be asked for."""
+    notes: list[str] = []
+    filters = _plain_filters(query)
+    if query.search is not None:
+        search = parse_search(query.search)
+        notes += search.notes
+        filters.append(search.matches)
+    if query.nulls:
+        notes.append(NOTES["null"].format(names=", ".join(query.nulls)))
+    windows = [_Window(what, since, before) for what, since, before in _windows(query) if since or before]
+    hits = {
+        reader: [
+            row
+            for row in each
+            if all(passes(row) for passes in filters) and all(window.holds(row) for window in windows)
+        ]
+        for reader, each in rows.items()
     }
-    order = orders[question.sort]
-    prefix = {reader: f"{reader.name}:" for reader, _ in matched}
-    return heapq.nsmallest(most, matched, key=lambda f: (order(f[1]), prefix[f[0]], f[1].id))
+    notes += [NOTES["undated"].format(count=w.undated, what=w.what) for w in windows if w.undated]
+    return Selection(hits, notes)
+
+
+def filter_by_size(query: ListQuery, rows: Sequence[Row]) -> list[Row]:
+    """The rows within the sizes asked for; audiences of unknown size match neither.
+
+    Of a range, the lower end counts for `min_size` and the upper one for `max_size`.
+    """
+    low, high = query.min_size, query.max_size
+    if low is None and high is None:
+        return list(rows)
+    return [
+        row
+        for row in rows
+        if row.size is not None
+        and row.size >= (low or 0)
+        and (high is None or (row.size if row.size_max is None else row.size_max) <= high)
+    ]
+
+
+def _plain_filters(query: ListQuery) -> list[Callable[[Row], bool]]:
+    filters: list[Callable[[Row], bool]] = []
+    if query.type:
+        filters.append(lambda row: row.type == query.type)
+    if query.status:
+        filters.append(lambda row: row.status == query.status)
+    return filters
+
+
+def _windows(query: ListQuery) -> Iterable[tuple[str, datetime | None, datetime | None]]:
+    yield "creation", query.created_since, query.created_before
+    yield "update", query.updated_since, query.updated_before
+
+
+@dataclass(slots=True)
+class _Window:
+    """A stretch of time; `undated` counts the rows that have no such date."""
+
+    what: str
+    since: datetime | None
+    before: datetime | None
+    undated: int = 0
+
+    def holds(self, row: Row) -> bool:
+        when = parse_datetime(row.created if self.what == "creation" else row.updated)
+        if when is None:
+            self.undated += 1
+            return False
+        return not (self.since and when < self.since) and not (self.before and when >= self.before)
+
+
+def order(query: ListQuery, hits: Sequence[Hit], most: int) -> list[Hit]:
+    """The first `most` in the order asked for: unknown values last, ties by ref."""
+    key = _ORDERS[query.sort]
+    prefix = {reader: f"{reader.name}:" for reader, _ in hits}
+    return heapq.nsmallest(most, hits, key=lambda hit: (key(hit[1]), prefix[hit[0]], hit[1].id))
+
+
+def _by_time(value: object, direction: int) -> Any:
+    when = parse_datetime(value)
+    return math.inf if when is None else direction * when.timestamp()
+
+
+_ORDERS: Mapping[str, Callable[[Row], Any]] = {
+    "size": lambda row: math.inf if row.size is None else -row.size,
+    "size_asc": lambda row: math.inf if row.size is None else row.size,
+    "name": lambda row: fold(display_name(row)),
+    "newest": lambda row: _by_time(row.created, -1),
+    "oldest": lambda row: _by_time(row.created, 1),
+    "updated": lambda row: _by_time(row.updated, -1),
+}

@@ -4,50 +4,62 @@ from __future__ import annotations
 
 import json as jsons
 import re
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from rich.text import Text
 
 from audience_mcp.catalog.catalog import Catalog
-from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, SourceReport, to_dict
+from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, Group, SourceReport, to_dict
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.cli import INCOMPLETE, OK, refuse
 from audience_mcp.cli.asking import explain_unconfigured, run_to_exit, show_progress, start
+from audience_mcp.cli.csv_output import write_csv
 from audience_mcp.cli.output import NARROW, Column, Output, count_noun, ignore_broken_pipe, write_json
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.progress import Progress
 
 AnswerT = TypeVar("AnswerT", AudienceList, AudienceMatch)
 
+Form = Literal["text", "json", "csv"]
+EVERYTHING = 10**12
+"""A limit, and a number of characters, that nothing reaches: people and scripts get all that there is."""
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 WIDE = 110
 """Columns of a terminal from which on remarks have a column of their own."""
 
 
-def list_audiences(question: ListQuery, *, sandbox: bool, json: bool) -> int:
-    """Ask, and print rows, totals and what the reader must know."""
+def list_audiences(query: ListQuery, form: Form, *, sandbox: bool) -> int:
+    """Ask, and print rows, totals and what the reader must know: all of it, unless `--limit` says less."""
+    if "limit" not in query.model_fields_set:
+        query = query.model_copy(update={"limit": EVERYTHING})
+    if form == "csv":
+        query = query.model_copy(update={"detail": "full"})
     return _answered(
-        lambda catalog, tell: catalog.list_audiences(question, tell),
-        lambda answer, out: _show_list(answer, question, out),
+        lambda catalog, tell: catalog.list_audiences(query, tell, EVERYTHING),
+        lambda answer, out: _show_list(answer, query, out),
+        form,
         sandbox=sandbox,
-        json=json,
     )
 
 
-def get_audience(question: GetQuery, *, sandbox: bool, json: bool) -> int:
+def get_audience(query: GetQuery, form: Form, *, sandbox: bool) -> int:
     """Ask, and print the audience in full."""
     return _answered(
-        lambda catalog, tell: catalog.get_audience(question, tell), _show_match, sandbox=sandbox, json=json
+        lambda catalog, tell: catalog.get_audience(query, tell, EVERYTHING),
+        _show_match,
+        form,
+        sandbox=sandbox,
     )
 
 
 def _answered(
     ask: Callable[[Catalog, Progress | None], Awaitable[AnswerT]],
     show: Callable[[AnswerT, Output], None],
+    form: Form,
     *,
     sandbox: bool,
-    json: bool,
 ) -> int:
     async def main() -> int:
         startup, redactor = start(sandbox=sandbox)
@@ -61,8 +73,11 @@ def _answered(
                     return refuse(for_people(redactor.text(str(e))))
         safe = redactor.json(to_dict(answer))
         with ignore_broken_pipe():
-            if json:
+            if form == "json":
                 write_json(safe)
+            elif form == "csv":
+                write_csv(type(answer).model_validate(safe))
+                _tell_on_stderr(answer)
             else:
                 show(type(answer).model_validate(safe), Output())
         return OK if answer.complete else INCOMPLETE
@@ -70,8 +85,17 @@ def _answered(
     return run_to_exit(main)
 
 
-def _show_list(answer: AudienceList, question: ListQuery, out: Output) -> None:
-    if question.detail == "full":
+def _tell_on_stderr(answer: AudienceList | AudienceMatch) -> None:
+    """What makes the answer less than it seems, beside the rows that a program reads."""
+    for report in answer.sources:
+        if report.error:
+            print(f"audience-mcp: {report.error.message}", file=sys.stderr)
+
+
+def _show_list(answer: AudienceList, query: ListQuery, out: Output) -> None:
+    if answer.groups is not None:
+        _groups(answer.groups, out)
+    elif query.detail == "full":
         _cards(answer.audiences, out)
     elif answer.audiences:
         _rows(answer.audiences, out)
@@ -79,7 +103,7 @@ def _show_list(answer: AudienceList, question: ListQuery, out: Output) -> None:
         out.line()
     out.line(_totals(answer), "bold")
     if answer.audiences and answer.returned < answer.matched:
-        shown = f"Shown: {question.offset + 1:,} to {question.offset + answer.returned:,}."
+        shown = f"Shown: {query.offset + 1:,} to {query.offset + answer.returned:,}."
         more = f" Next: --offset {answer.next_offset}" if answer.next_offset else ""
         out.line(f"{shown}{more}")
     _sources(answer.sources, out)
@@ -87,7 +111,7 @@ def _show_list(answer: AudienceList, question: ListQuery, out: Output) -> None:
 
 
 def _show_match(answer: AudienceMatch, out: Output) -> None:
-    _cards(answer.audiences, out, {report.source: report.size_counts for report in answer.sources})
+    _cards(answer.audiences, out, {report.source: _unit(report) for report in answer.sources})
     _to_know(answer, out)
 
 
@@ -97,7 +121,7 @@ def _totals(answer: AudienceList) -> str:
     audiences = count_noun(answer.matched, "audience")
     if answer.unknown_sizes == answer.matched:
         return f"{audiences}, {'all ' if answer.matched > 1 else ''}of unknown size."
-    said = f"{audiences}, {answer.sum_of_sizes:,} in all"
+    said = f"{audiences}, {_range(answer.sum_of_sizes, answer.sum_max)} in all"
     if answer.unknown_sizes:
         said += f", not counting {answer.unknown_sizes:,} of unknown size"
     return said + ("." if answer.matched == 1 else ". A person in two audiences counts twice.")
@@ -131,11 +155,31 @@ def _rows(audiences: Sequence[Audience], out: Output) -> None:
     out.table([column for column, _ in layout], [[cell(a) for _, cell in layout] for a in audiences])
 
 
+def _groups(groups: Sequence[Group], out: Output) -> None:
+    columns = [
+        Column("Group"),
+        Column("Audiences", right=True, whole=True),
+        Column("Unknown size", right=True, whole=True),
+        Column("Sum", right=True, whole=True),
+    ]
+    out.table(
+        columns,
+        [
+            [g.key, f"{g.matched:,}", f"{g.unknown_sizes:,}", _range(g.sum_of_sizes, g.sum_max)]
+            for g in groups
+        ],
+    )
+    out.line()
+
+
 def _size(audience: Audience) -> str:
     if audience.size is None:
         return "unknown"
-    high = f" to {audience.size_max:,}" if audience.size_max is not None else ""
-    return f"{audience.size:,}{high}"
+    return _range(audience.size, audience.size_max)
+
+
+def _range(low: int, high: int | None) -> str:
+    return f"{low:,}" if high is None or high == low else f"{low:,} to {high:,}"
 
 
 def _size_text(audience: Audience) -> str | Text:
@@ -154,8 +198,8 @@ def _bar(size: int | None, biggest: int, width: int, blocks: bool) -> str:
 
 def _remarks(audience: Audience) -> str:
     note = audience.size_note or ""
-    kind = audience.type if audience.type and not note.startswith(audience.type) else None
-    return "; ".join(remark for remark in (kind, audience.status, note) if remark)
+    type = audience.type if audience.type and not note.startswith(audience.type) else None
+    return "; ".join(remark for remark in (audience.kind, type, audience.status, note) if remark)
 
 
 def _cards(audiences: Sequence[Audience], out: Output, units: Mapping[str, str] | None = None) -> None:
@@ -168,7 +212,16 @@ def _cards(audiences: Sequence[Audience], out: Output, units: Mapping[str, str] 
         unit = (units or {}).get(audience.source or "")
         if audience.size is not None and unit:
             facts.append(("size counts", unit))
-        for key in ("size_note", "type", "status", "description", "created_at", "updated_at"):
+        for key in (
+            "size_note",
+            "kind",
+            "type",
+            "status",
+            "part_of",
+            "description",
+            "created_at",
+            "updated_at",
+        ):
             value = getattr(audience, key)
             if value is not None:
                 facts.append((key.removesuffix("_at").replace("_", " "), value))
@@ -185,7 +238,7 @@ def _sources(reports: Sequence[SourceReport], out: Output) -> None:
     out.line()
     columns = [
         Column("Source", whole=True),
-        Column("Audiences", right=True, whole=True),
+        Column("Matched", right=True, whole=True),
         Column("Unknown size", right=True, whole=True),
         Column("Sum", right=True, whole=True),
         Column("Of"),
@@ -194,12 +247,20 @@ def _sources(reports: Sequence[SourceReport], out: Output) -> None:
         columns = [columns[0], columns[1], columns[3], columns[4]]
     table = []
     for r in read:
-        unit = r.size_counts if r.complete else f"{r.size_counts} (not read in full)"
-        known = r.unknown_sizes != r.audiences or not r.audiences
-        total = f"{r.sum_of_sizes or 0:,}" if known else "unknown"
-        row = [r.source, f"{r.audiences:,}", f"{r.unknown_sizes or 0:,}", total, unit]
+        unit = _unit(r) if r.complete else f"{_unit(r)} (not read in full)"
+        known = r.unknown_sizes != r.matched or not r.matched
+        total = _range(r.sum_of_sizes or 0, r.sum_max) if known else "unknown"
+        row = [r.source, f"{r.matched or 0:,} of {r.audiences:,}", f"{r.unknown_sizes or 0:,}", total, unit]
         table.append(row if len(columns) == 5 else [row[0], row[1], row[3], row[4]])
     out.table(columns, table)
+
+
+def _unit(report: SourceReport) -> str:
+    """What one unit of size is, by kind where kinds differ."""
+    counts = report.size_counts
+    if isinstance(counts, str):
+        return counts
+    return "; ".join(f"{kind}: {unit}" for kind, unit in counts.items())
 
 
 def _to_know(answer: AudienceList | AudienceMatch, out: Output) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from audience_mcp.cli import MISUSED, Stop
 from audience_mcp.core.errors import ToolError
 from audience_mcp.hosts.known import HOSTS
 from audience_mcp.server.schemas import tool_schema
+
+if TYPE_CHECKING:
+    from audience_mcp.cli.answering import Form
 
 ABOUT = """\
 How big are my audiences? One answer for CommBox, Batch, Smallest.ai and Whop.
@@ -83,6 +86,7 @@ KEYS = """\
 What becomes of the keys in the environment: ask, store (in the host's file, readable by you alone), or \
 leave (VS Code asks for them itself; other hosts get none). Default: ask on a terminal, else leave."""
 
+Csv = Annotated[bool, typer.Option("--csv", help="Print audiences, or groups, as CSV.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use made-up audiences; no keys needed.")]
 Host = Annotated[str, typer.Argument(metavar="HOST", help=f"{', '.join(HOSTS)}.", show_default=False)]
@@ -155,19 +159,23 @@ def _list(
     min_size: Annotated[str | None, _option(ListQuery, "min_size", "N")] = None,
     max_size: Annotated[str | None, _option(ListQuery, "max_size", "N")] = None,
     created_since: Annotated[str | None, _option(ListQuery, "created_since", "DATE")] = None,
+    created_before: Annotated[str | None, _option(ListQuery, "created_before", "DATE")] = None,
     updated_since: Annotated[str | None, _option(ListQuery, "updated_since", "DATE")] = None,
+    updated_before: Annotated[str | None, _option(ListQuery, "updated_before", "DATE")] = None,
+    group_by: Annotated[str | None, _option(ListQuery, "group_by")] = None,
     sort: Annotated[str | None, _option(ListQuery, "sort")] = None,
     limit: Annotated[str | None, _option(ListQuery, "limit", "N")] = None,
     offset: Annotated[str | None, _option(ListQuery, "offset", "N")] = None,
     detail: Annotated[str | None, _option(ListQuery, "detail")] = None,
     refresh: Annotated[bool, _option(ListQuery, "refresh")] = False,
     json: Json = False,
+    csv: Csv = False,
     sandbox: Sandbox = False,
 ) -> int:
-    question = _question(ListQuery, context)
+    query, form = _query(ListQuery, context), _form(json, csv)
     from audience_mcp.cli.answering import list_audiences
 
-    return list_audiences(question, sandbox=sandbox, json=json)
+    return list_audiences(query, form, sandbox=sandbox)
 
 
 def _get(
@@ -176,12 +184,19 @@ def _get(
     source: Annotated[str | None, _option(GetQuery, "source", "NAME")] = None,
     refresh: Annotated[bool, _option(GetQuery, "refresh")] = False,
     json: Json = False,
+    csv: Csv = False,
     sandbox: Sandbox = False,
 ) -> int:
-    question = _question(GetQuery, context)
+    query, form = _query(GetQuery, context), _form(json, csv)
     from audience_mcp.cli.answering import get_audience
 
-    return get_audience(question, sandbox=sandbox, json=json)
+    return get_audience(query, form, sandbox=sandbox)
+
+
+def _form(json: bool, csv: bool) -> Form:
+    if json and csv:
+        raise Stop("choose --json or --csv.", MISUSED)
+    return "json" if json else "csv" if csv else "text"
 
 
 def _check(json: Json = False, sandbox: Sandbox = False) -> int:
@@ -221,7 +236,7 @@ def _demo() -> int:
     return run_demo()
 
 
-def _question(kind: type[QueryT], context: typer.Context) -> QueryT:
+def _query(kind: type[QueryT], context: typer.Context) -> QueryT:
     """The options as a question; what is wrong is said of the option, not of the tool's parameter."""
     given = {k: v for k, v in context.params.items() if k in kind.model_fields and v not in (None, False, [])}
     if "sources" in given:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 AudienceType = Literal["static", "dynamic", "lookalike", "unknown"]
@@ -23,6 +23,7 @@ class Row:
     range, of which `size` is then the lower end. kind: the vendor's word for this sort of audience, where
     it has several. part_of: the id, at the same source, of the audience that this one lies within.
     size_pending: whether the size costs a request that has not been answered yet.
+    folded: what is searched, once made.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Row:
     kind: str | None = None
     part_of: str | None = None
     size_pending: bool = False
+    folded: str | None = field(default=None, repr=False, compare=False)
     description: str | None = None
     created: object = None
     updated: object = None

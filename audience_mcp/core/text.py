@@ -64,7 +64,9 @@ def fold(text: str) -> str:
     """`text` without case, accents and strokes, for comparing and searching."""
     if text.isascii():
         return text.lower()
-    return _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold())).casefold().translate(_STROKES)
+    bare = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold())).casefold().translate(_STROKES)
+    # Composed again: taken apart, a Korean syllable would begin with, and so be found by, shorter ones.
+    return unicodedata.normalize("NFC", bare)
 
 
 def to_json(value: object) -> str:

@@ -24,7 +24,7 @@ from audience_mcp import __version__
 from audience_mcp.catalog.catalog import Catalog
 from audience_mcp.catalog.models import AudienceList, AudienceMatch, to_dict
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
-from audience_mcp.config import Configuration, required_variables
+from audience_mcp.config import Configuration
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.logs import Redactor
 from audience_mcp.core.progress import Progress
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 NAME = "audience-mcp"
 MAX_ERROR = 9_000
+FAULT = "This is a fault in audience-mcp, not in the question. Its log on stderr has the details."
+UNKNOWN_TOOL = "Unknown tool. This server has {tools}."
 LIST_FOR_MS = 3_600_000
 """How long clients may keep the lists and the view, which never change while the server runs."""
 CACHEABLE: tuple[CacheableMethod, ...] = (
@@ -50,18 +52,19 @@ CACHEABLE: tuple[CacheableMethod, ...] = (
 
 LIST_AUDIENCES = """\
 List the marketing audiences (segments, customer lists) of all configured vendors, with sizes and totals. \
-Use it to count, rank, filter, compare or sum audiences; every page is read, so no paging by you is needed \
-to get totals. Example: {"status": "failed", "detail": "full"}.
-A size counts what the vendor counts (see size_counts in sources: users, identifiers, members, rows), so \
-sizes of different vendors are not the same unit, and a person in two audiences counts twice. No size means \
-unknown, not 0; size_note says why. If complete is false, say that the figures are a lower bound and which \
-source is missing (its error says what to do); asking again continues the reading."""
+Use it to count, rank, filter, compare, group or sum audiences; every page is read, so you never need to \
+page to get totals. Example: {"status": "failed", "detail": "full"}.
+Each vendor counts its own unit (size_counts in sources: users, identifiers, members, rows), so sizes of \
+different vendors do not add up to people, and a person in two audiences counts twice. No size means \
+unknown, not 0; size_note says why; with size_max, size is the lower end of a range. If complete is false, \
+say that the figures are a lower bound and which source is missing (its error says what to do); asking \
+again continues the reading."""
 
 GET_AUDIENCE = """\
 Get one audience in full (size, status, dates, the vendor's further facts) by its ref (source:id, as in \
-list_audiences), by a vendor's id, or by its exact name; case and accents are ignored in names. Use \
-list_audiences with search for parts of names. Example: {"audience": "batch:vip_customers"}. Several \
-audiences come back where they share the name. If complete is false, others may match too: say so."""
+list_audiences), or every audience that has a text as its vendor's id or its exact name; case and accents \
+are ignored in names. Use list_audiences with search for parts of names. Example: {"audience": \
+"batch:vip_customers"}. If complete is false, others may match too: say so."""
 
 CatalogContext = ServerRequestContext[Catalog]
 OpenCatalog = Callable[[], AbstractAsyncContextManager[Catalog]]
@@ -73,18 +76,18 @@ class _Tool(Generic[QueryT]):
     name: str
     title: str
     description: str
-    question: type[QueryT]
+    query: type[QueryT]
     answer: type[BaseModel]
     ask: Callable[[Catalog, QueryT, Progress], Awaitable[BaseModel]]
 
     @cached_property
-    def described(self) -> types.Tool:
+    def definition(self) -> types.Tool:
         """The tool as clients see it; made once, since clients ask often and it never changes."""
         return types.Tool(
             name=self.name,
             title=self.title,
             description=self.description,
-            input_schema=tool_schema(self.question),
+            input_schema=tool_schema(self.query),
             output_schema=tool_schema(self.answer),
             annotations=types.ToolAnnotations(
                 title=self.title,
@@ -96,10 +99,10 @@ class _Tool(Generic[QueryT]):
             _meta=view.TOOL_META,
         )
 
-    async def answered(
+    async def call(
         self, catalog: Catalog, arguments: dict[str, Any] | None, progress: Progress
     ) -> dict[str, Any]:
-        return to_dict(await self.ask(catalog, parse_arguments(self.question, arguments), progress))
+        return to_dict(await self.ask(catalog, parse_arguments(self.query, arguments), progress))
 
 
 TOOLS: dict[str, _Tool[Any]] = {
@@ -127,12 +130,9 @@ def write_instructions(configuration: Configuration) -> str:
         shown = ", ".join(names[:40]) + (f" and {len(names) - 40} more" if len(names) > 40 else "")
         first = f"Answers how big marketing audiences are, and which there are, at these sources: {shown}."
     else:
-        needs = "; ".join(
-            f"{v.title}: {' and '.join(required_variables(v))}" for v in configuration.vendors.values()
-        )
         first = (
-            "Answers how big marketing audiences are, but no source is configured yet: the user must set "
-            f"variables and restart this server ({needs})."
+            "Answers how big marketing audiences are, but no source is configured yet: the user must set the "
+            f"variables of a vendor and restart this server. Vendors: {', '.join(configuration.vendors)}."
         )
     return (
         f"{first[:1200]} list_audiences gives all audiences with totals in one call (filter and sort there); "
@@ -154,23 +154,19 @@ def build_server(configuration: Configuration, opened: OpenCatalog, redactor: Re
     async def list_tools(
         ctx: CatalogContext, params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[tool.described for tool in TOOLS.values()])
+        return types.ListToolsResult(tools=[tool.definition for tool in TOOLS.values()])
 
     async def call_tool(ctx: CatalogContext, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = TOOLS.get(params.name)
         if tool is None:
-            raise MCPError(types.INVALID_PARAMS, f"Unknown tool. This server has {' and '.join(TOOLS)}.")
+            raise MCPError(types.INVALID_PARAMS, UNKNOWN_TOOL.format(tools=" and ".join(TOOLS)))
         try:
-            answer = redactor.json(
-                await tool.answered(ctx.lifespan_context, params.arguments, _progress(ctx))
-            )
+            answer = redactor.json(await tool.call(ctx.lifespan_context, params.arguments, _progress(ctx)))
         except ToolError as e:
             return _error(redactor.text(str(e)))
         except Exception:
             log.exception("%s failed", tool.name)
-            return _error(
-                "This is a fault in audience-mcp, not in the question. Its log on stderr has the details."
-            )
+            return _error(FAULT)
         return types.CallToolResult(
             content=[types.TextContent(type="text", text=to_json(answer))], structured_content=answer
         )
@@ -187,7 +183,7 @@ def build_server(configuration: Configuration, opened: OpenCatalog, redactor: Re
             "server/discover": CacheHint(ttl_ms=LIST_FOR_MS, scope="private"),
         },
         lifespan=lifespan,
-        get_tool_input_schema=lambda name: TOOLS[name].described.input_schema if name in TOOLS else None,
+        get_tool_input_schema=lambda name: TOOLS[name].definition.input_schema if name in TOOLS else None,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
         on_list_resources=view.list_resources,

@@ -67,7 +67,7 @@ class VendorContract:
         assert answer.sum_of_sizes == sum(size for size in sizes if size is not None)
         assert answer.unknown_sizes == sizes.count(None)
         (report,) = answer.sources
-        assert (report.source, report.vendor, report.complete) == (case.vendor.name, case.vendor.name, True)
+        assert (report.source, report.vendor, report.complete) == (case.vendor.name, None, True)
         assert (report.audiences, report.sum_of_sizes, report.unknown_sizes) == (
             answer.matched,
             answer.sum_of_sizes,

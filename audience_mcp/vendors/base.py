@@ -125,6 +125,8 @@ class Vendor:
     """The size note of an audience that has no size and no note of its own."""
     id_is_name: ClassVar[bool] = False
     """Whether ids are words that people choose, so that other audiences may be called the same."""
+    id_is_generated: ClassVar[bool] = False
+    """Whether ids are such that nobody would choose one for a name, so that a look-up alone answers."""
     get_lacks_size: ClassVar[bool] = False
     """Whether the answer to `get_request` has no size, so that it must be taken from the list."""
     error_hints: ClassVar[Mapping[Kind, str]] = {}

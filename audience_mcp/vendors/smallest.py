@@ -45,6 +45,7 @@ class Smallest(Vendor):
     listings = (Listing("audience", "data"),)
     size_unknown = "Smallest.ai gives the count only in its list, and not for this audience"
     id_shape = re.compile(r"[0-9a-f]{24}", re.ASCII)
+    id_is_generated = True
     get_lacks_size = True
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it starts with sk_ and belongs to Atoms, not to another product.",

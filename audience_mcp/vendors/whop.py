@@ -75,6 +75,7 @@ class Whop(Vendor):
         ),
     )
     id_shape = re.compile(r"adaud_[A-Za-z0-9_]{1,200}", re.ASCII)
+    id_is_generated = True
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it may have expired, be bound to other IP addresses, or belong to "
         "Whop's sandbox while {base_url} names production (or the other way round).",

@@ -46,6 +46,7 @@ class Direct(Acme):
 
     name = "direct"
     title = "Direct"
+    id_is_generated = True
     get_lacks_size = True
 
     def get_request(self, id: str, values: Values) -> Request | None:

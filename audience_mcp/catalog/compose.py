@@ -1,0 +1,112 @@
+"""The answer of `list_audiences` from what was selected: totals, rows or groups, reports, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from audience_mcp.catalog.budget import fit_groups, fit_list
+from audience_mcp.catalog.models import Audience, AudienceList
+from audience_mcp.catalog.query import ListQuery
+from audience_mcp.catalog.reports import Hit, report_source
+from audience_mcp.catalog.rows import to_concise, to_full
+from audience_mcp.catalog.select import Selection, filter_by_size, order
+from audience_mcp.catalog.totals import Totals, add_up, group, total_by_source
+from audience_mcp.core.audience import Row
+from audience_mcp.sources.reader import Snapshot, SourceReader
+
+SHORTEST_ROW = 30
+"""Characters of the shortest row."""
+
+NOTES = {
+    "incomplete": "Not complete: {sources} not read in full; the totals cover only what was read.",
+    "pending": "Not complete: {count:,} sizes still to be counted ({sources}); ask again for them.",
+    "no_match": "Nothing matches all of these filters: use fewer, or fewer words in search.",
+    "past_end": "offset {offset:,} is past the last of {count:,}.",
+    "nested": "{count:,} audiences lie within other matched ones (part_of) and are not added to the "
+    "sums again.",
+    "units": "sum_of_sizes adds different units: see size_counts.",
+    "alone": "{count:,} audiences bear a name of their own and are in no group.",
+}
+
+
+def compose_list(
+    query: ListQuery, selection: Selection, snapshots: Mapping[SourceReader, Snapshot], max_chars: int
+) -> AudienceList:
+    """The answer, cut to `max_chars` characters; its totals are over everything that matched."""
+    hits = {reader: filter_by_size(query, rows) for reader, rows in selection.hits.items()}
+    by_source = total_by_source(hits)
+    totals = add_up(by_source.values())
+    answer = AudienceList(
+        matched=totals.matched,
+        returned=0,
+        sum_of_sizes=totals.sum_of_sizes,
+        sum_max=totals.sum_max,
+        unknown_sizes=totals.unknown,
+        sizes_pending=totals.pending or None,
+        complete=not totals.pending and all(snapshot.complete for snapshot in snapshots.values()),
+        sources=[report_source(r.source, s, by_source[r]) for r, s in snapshots.items()],
+        notes=None,
+    )
+    notes = [*_notes(by_source, totals, snapshots), *selection.notes]
+    if not totals.matched and answer.complete and any(s.pager.rows for s in snapshots.values()):
+        notes.append(NOTES["no_match"])
+    chosen = "limit" in query.model_fields_set
+    if query.group_by is not None:
+        groups, alone = group(query, hits)
+        if alone:
+            notes.append(NOTES["alone"].format(count=alone))
+        _note_end(query, len(groups), notes)
+        answer.notes = notes or None
+        shown = groups[query.offset : query.offset + query.limit]
+        left = max(0, len(groups) - query.offset)
+        return fit_groups(
+            answer, shown, following=left, offset=query.offset, chosen=chosen, max_chars=max_chars
+        )
+    _note_end(query, totals.matched, notes)
+    answer.notes = notes or None
+    return fit_list(
+        answer,
+        _rows(query, hits, max_chars),
+        following=max(0, totals.matched - query.offset),
+        offset=query.offset,
+        chosen=chosen,
+        max_chars=max_chars,
+    )
+
+
+def _rows(query: ListQuery, hits: Mapping[SourceReader, Sequence[Row]], max_chars: int) -> list[Audience]:
+    most = query.offset + min(query.limit, max_chars // SHORTEST_ROW)
+    every: list[Hit] = [(reader, row) for reader, rows in hits.items() for row in rows]
+    ordered = order(query, every, most)[query.offset :]
+    if query.detail == "full":
+        return [to_full(reader.name, reader.source.vendor, row) for reader, row in ordered]
+    created = bool(query.created_since or query.created_before) or query.sort in ("newest", "oldest")
+    updated = bool(query.updated_since or query.updated_before) or query.sort == "updated"
+    return [
+        to_concise(reader.name, reader.source.vendor, row, created=created, updated=updated)
+        for reader, row in ordered
+    ]
+
+
+def _notes(
+    by_source: Mapping[SourceReader, Totals], totals: Totals, snapshots: Mapping[SourceReader, Snapshot]
+) -> list[str]:
+    notes = []
+    waiting = [reader.name for reader, each in by_source.items() if each.pending]
+    short = [r.name for r, s in snapshots.items() if not s.complete and r.name not in waiting]
+    if short:
+        notes.append(NOTES["incomplete"].format(sources=", ".join(short)))
+    if waiting:
+        notes.append(NOTES["pending"].format(count=totals.pending, sources=", ".join(waiting)))
+    notes += [note for snapshot in snapshots.values() for note in snapshot.notes]
+    if totals.nested:
+        notes.append(NOTES["nested"].format(count=totals.nested))
+    units = {str(reader.source.vendor.size_counts) for reader, each in by_source.items() if each.sum_of_sizes}
+    if len(units) > 1:
+        notes.append(NOTES["units"])
+    return notes
+
+
+def _note_end(query: ListQuery, count: int, notes: list[str]) -> None:
+    if count and query.offset >= count:
+        notes.append(NOTES["past_end"].format(offset=query.offset, count=count))
