@@ -20,6 +20,7 @@ from types import FrameType
 
 import uvicorn
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -151,6 +152,8 @@ def build_app(
         ],
         lifespan=lifespan,
     )
+    # At a signal the SDK's event streams would end at once, in mid-answer; uvicorn gives them their time.
+    AppStatus.enable_automatic_graceful_drain = False
     starlette.router.redirect_slashes = False  # a redirect would echo a Host header that nobody checked
     if who.token is not None:
         starlette.add_middleware(TokenGuard, token=who.token)

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import answer, scale, start
+from tests.benchmarks import answer, load, scale, start
 
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 
@@ -27,6 +27,7 @@ def tables() -> str:
         "### Start\n\n" + "\n".join(start.rows()),
         "### Answer\n\n" + "\n".join(answer.rows()),
         "### Scale\n\n" + "\n".join(scale.rows()),
+        "### Load\n\n" + "\n".join(load.rows()),
     ]
     return "\n\n".join(parts)
 

@@ -329,6 +329,37 @@ async def called(url: str, version: str) -> None:
             await http.post(url, json=body, headers=headers)
 
 
+async def test_a_signal_under_load_cuts_no_answer_short_that_had_begun() -> None:
+    params = {"name": "list_audiences", "arguments": {"limit": 0}}
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
+    answered: list[str] = []
+    enough = anyio.Event()
+
+    async def keep_asking(url: str) -> None:
+        """Until nobody answers any more. A connection that ends before a response begins loses none."""
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
+            while True:
+                try:
+                    response = await http.send(
+                        http.build_request("POST", url, json=call, headers=headers), stream=True
+                    )
+                except httpx.TransportError:
+                    return
+                answered.append((await response.aread()).decode())
+                if len(answered) >= 100:
+                    enough.set()
+
+    with hosted("--sandbox") as server, anyio.fail_after(90):
+        async with anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(keep_asking, server.url)
+            await enough.wait()
+            assert await anyio.to_thread.run_sync(server.end) == 0
+    assert len(answered) >= 100
+    assert all('"result"' in answer for answer in answered)
+
+
 GUIDE = (Path(__file__).parents[2] / "docs" / "hosting.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"^```(sh|python)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 SERVES = [text for kind, text in SNIPPETS if kind == "sh" and "curl" not in text]
