@@ -5,14 +5,16 @@ from __future__ import annotations
 import gc
 import sys
 
+from audience_mcp.core.process import fill_std_streams, tune_gc
+
 
 def main() -> None:
     """The `audience-mcp` command."""
     arguments = sys.argv[1:]
+    fill_std_streams()
     if arguments in ([], ["--sandbox"]):
         # Nothing made while importing is ever garbage: looking for it costs start-up and exit time.
         gc.disable()
-        from audience_mcp.core.process import tune_gc
         from audience_mcp.server.stdio import serve
 
         tune_gc()

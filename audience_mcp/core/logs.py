@@ -66,6 +66,10 @@ class _Formatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._redactor = redactor
 
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """One line: what a client sent must not look like a line of its own. A traceback follows as it is."""
+        return "\\n".join(super().formatMessage(record).splitlines())
+
     def format(self, record: logging.LogRecord) -> str:
         return self._redactor.text(super().format(record))
 

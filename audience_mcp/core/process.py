@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 from collections.abc import Callable
 
@@ -33,3 +34,21 @@ def exit_within(seconds: float, code: Callable[[], int]) -> threading.Timer:
     timer.daemon = True
     timer.start()
     return timer
+
+
+def fill_std_streams() -> None:
+    """Stand in for a standard stream that was closed before the start: empty to read, nowhere to write.
+
+    Python leaves None in its place, at which `print` writes to stdout; and the next file that is opened
+    would get its number.
+    """
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # noqa: PERF203 (three at most)
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 (open to the end)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import anyio
 from mcp.server.stdio import stdio_server
@@ -15,6 +16,7 @@ from audience_mcp.catalog.catalog import Catalog
 from audience_mcp.config import Environment
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.core.process import exit_within
+from audience_mcp.server.lines import AnsweringStream, open_stdin
 from audience_mcp.server.startup import Startup
 from audience_mcp.server.tools import build_server
 
@@ -36,8 +38,9 @@ def serve(*, sandbox: bool = False, environment: Environment | None = None) -> i
     server = build_server(startup.configuration, lambda: _open_bounded(startup), redactor)
 
     async def run() -> None:
-        async with stdio_server() as (incoming, outgoing):
-            await server.run(incoming, outgoing, server.create_initialization_options())
+        async with stdio_server(stdin=open_stdin()) as (incoming, outgoing):
+            messages = cast("Any", AnsweringStream(incoming, outgoing))
+            await server.run(messages, outgoing, server.create_initialization_options())
 
     # A read of stdin cannot be interrupted, so an interrupt must end the process by itself.
     signal.signal(signal.SIGINT, signal.SIG_DFL)

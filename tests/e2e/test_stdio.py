@@ -15,13 +15,19 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from audience_mcp.sandbox import Sandbox
-from tests.support.process import ENDS_WITHIN_S, environment, program
+from tests.support.process import ENDS_WITHIN_S, Spoken, environment, program
 
 pytestmark = pytest.mark.anyio
 
 SANDBOX = StdioServerParameters(
     command=sys.executable, args=["-m", "audience_mcp", "--sandbox"], env=environment()
 )
+
+
+async def send_line(server: Spoken, line: bytes) -> None:
+    """Send bytes that no JSON library would write."""
+    assert server.process.stdin is not None
+    await server.process.stdin.send(line + b"\n")
 
 
 def sizes() -> dict[str, list[int | None]]:
@@ -155,6 +161,93 @@ async def test_stdout_holds_nothing_but_protocol() -> None:
         await server.ask("tools/call", name="list_audiences", arguments={"limit": 0})
         assert await server.end() == 0
         assert all(json.loads(line)["jsonrpc"] == "2.0" for line in server.lines)
+
+
+UNREADABLE = {
+    "half a surrogate pair": (rb'{"name": "get_audience", "arguments": {"audience": "a\ud800b"}}', -32602),
+    "an integer of 5,000 digits": (
+        b'{"name": "list_audiences", "arguments": {"limit": ' + b"1" * 5000 + b"}}",
+        -32602,
+    ),
+    "params that are a list": (b"[1]", -32600),
+}
+
+
+@pytest.mark.parametrize("params", UNREADABLE)
+async def test_a_request_that_cannot_be_parsed_is_answered_with_its_id(params: str) -> None:
+    raw, code = UNREADABLE[params]
+    async with program("--sandbox") as server:
+        await server.initialize()
+        await send_line(server, b'{"jsonrpc": "2.0", "id": 77, "method": "tools/call", "params": %s}' % raw)
+        refused = await server.response(77)
+        assert refused["error"]["code"] == code
+        assert (await server.ask("ping"))["result"] == {}
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"jsonrpc": "2.0", "id": 7,', rb'{"jsonrpc": "2.0", "id": "\ud800", "method": "ping"}']
+)
+async def test_a_request_whose_id_cannot_be_read_is_answered_without_an_id(line: bytes) -> None:
+    async with program("--sandbox") as server:
+        await server.initialize()
+        await send_line(server, line)
+        assert (await server.ask("ping"))["result"] == {}
+        refused = [json.loads(line) for line in server.lines if "error" in json.loads(line)]
+        assert [(r["id"], r["error"]["code"] in (-32700, -32602)) for r in refused] == [(None, True)]
+
+
+async def test_a_notification_that_cannot_be_parsed_is_not_answered() -> None:
+    async with program("--sandbox") as server:
+        await server.initialize()
+        await send_line(
+            server, rb'{"jsonrpc": "2.0", "method": "notifications/x", "params": {"a": "\ud800"}}'
+        )
+        assert (await server.ask("ping"))["result"] == {}
+        assert not [line for line in server.lines if "error" in json.loads(line)]
+
+
+async def test_lines_that_hold_no_message_cost_next_to_nothing() -> None:
+    async with program("--sandbox") as server:
+        await server.initialize()
+        # As many as would take minutes if each cost a switch of threads.
+        await send_line(server, b"\n" * 400_000 + b"{}\n" * 400_000)
+        with anyio.fail_after(20):
+            assert (await server.ask("ping"))["result"] == {}
+
+
+async def test_a_client_cannot_write_a_line_of_its_own_into_the_log() -> None:
+    async with program("--sandbox", AUDIENCE_MCP_LOG_LEVEL="DEBUG") as server:
+        await server.initialize()
+        await server.send(method="notifications/x\n2026-11-26 ERROR audience_mcp: all keys were leaked")
+        await server.ask("ping")
+        assert await server.end() == 0
+        assert server.process.stderr is not None
+        log = b"".join([chunk async for chunk in server.process.stderr]).decode()
+        assert "all keys were leaked" in log
+        assert not [line for line in log.splitlines() if line.startswith("2026-11-26 ERROR")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes descriptors with a POSIX shell")
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code", "out", "err"),
+    [
+        ("<&-", "", 0, "", ""),
+        ("2>&-", "list --sort nonsense", 2, "", ""),
+        ("<&-", "list --sort nonsense", 2, "", "--sort must be one of"),
+        (">&-", "list --sandbox --limit 0", 0, "", ""),
+    ],
+)
+async def test_a_standard_stream_that_is_closed_at_the_start_is_as_one_that_leads_nowhere(
+    closed: str, arguments: str, code: int, out: str, err: str
+) -> None:
+    command = f'"{sys.executable}" -m audience_mcp {arguments} {closed}'
+    with anyio.fail_after(60):
+        done = await anyio.run_process(["sh", "-c", command], env=environment(), check=False)
+    assert done.returncode == code
+    assert done.stdout.decode() == out
+    said = done.stderr.decode()
+    assert err in said
+    assert bool(said) == bool(err)
 
 
 @pytest.mark.parametrize(
