@@ -163,6 +163,20 @@ def test_no_offsets_are_known_beforehand_where_something_else_decides(
     assert list(paging.plan(paging.start(GET), {}, rows, total)) == []
 
 
+@pytest.mark.parametrize(
+    ("rows", "counted", "more"),
+    [(300, 300, True), (300, 900, True), (20, 20, False), (20, 320, False), (0, 300, False), (20, 900, True),
+     (300, None, True), (20, None, False), (20, "x", False)],
+)  # fmt: skip
+def test_a_number_that_may_be_of_the_page_alone_never_ends_an_offset_after_a_full_page(
+    rows: int, counted: object, more: bool
+) -> None:
+    paging = Offset(full_page=300, counted="n")
+    got, _ = paging.follow(GET.with_params(offset="300"), {"n": counted}, rows, None)
+    assert got is more
+    assert list(paging.plan(GET, {"n": counted}, rows, 900)) == []
+
+
 def test_offsets_in_a_body_are_planned_there() -> None:
     paging = Offset("page.offset", in_body=True)
     plan = paging.plan(paging.start(POST), {}, 2, 5)

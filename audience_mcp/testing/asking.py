@@ -13,13 +13,15 @@ from audience_mcp.config import load_configuration
 from audience_mcp.core.text import to_json
 from audience_mcp.sandbox import Asked
 from audience_mcp.testing.case import Case, Facts, Raw, Served
+from audience_mcp.vendors import Setting
 
 
 @asynccontextmanager
 async def open_case(case: Case, served: Served, **variables: str) -> AsyncIterator[Catalog]:
     """A catalog of the served vendor, with an answer large enough for every row."""
     environment = {**served.environment, "AUDIENCE_MCP_MAX_CHARS": "1000000", **variables}
-    async with open_catalog(load_configuration(environment, [case.vendor])) as catalog:
+    configured = load_configuration(environment, [case.vendor])
+    async with open_catalog(configured, clock=case.clock()) as catalog:
         yield catalog
 
 
@@ -77,6 +79,19 @@ def distinct_rows(case: Case) -> list[Raw]:
             )
             found.setdefault(kind, row)
     return list(found.values())
+
+
+def refusable_settings(case: Case) -> list[Setting]:
+    """The settings that make a source and that a vendor can refuse: not those that only say where it is."""
+    groups = {role for group in case.vendor.needs_one_of for role in group}
+    address = next(s.default or "" for s in case.vendor.settings if s.role == "base_url")
+    return [
+        setting
+        for setting in case.vendor.settings
+        if (setting.required or setting.role in groups)
+        and setting.role != "base_url"
+        and f"{{{setting.role}}}" not in address
+    ]
 
 
 def has_note(answer: AudienceList, what: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
+from audience_mcp.core.clock import Clock
 from audience_mcp.sandbox import Asked
 from audience_mcp.vendors import Vendor
 
@@ -48,6 +49,7 @@ class Case:
     counts: how many sizes one request asks for, where they do not come with the rows; the served rows hold
     them under `size` all the same.
     requests: how many requests it takes to read so many rows, where that is not what pages and counts say.
+    clock: the time that the server goes by, where the vendor's pace is too slow for a test.
     """
 
     vendor: Vendor
@@ -67,6 +69,7 @@ class Case:
     full_id: Callable[[Raw], str] | None = None
     counts: int = 0
     requests: Callable[[Sequence[object]], int] | None = None
+    clock: Callable[[], Clock] = Clock
 
     def some(self, number: int) -> list[Raw]:
         """So many rows like the sample, each with its own id and size."""

@@ -2,7 +2,7 @@
 
 A vendor's listing names one of these. It says, from a page's body, whether more follow and with which
 request; the guards against lists that never end are the pager's. None of them takes a short or an empty
-page for the end, but `PageNumber(full_page=…)`, for the one API that has no other sign.
+page for the end, but those with `full_page=…`, for the few APIs that have no other sign.
 
 Every name of a parameter goes into the query, or into the JSON body with `in_body`, where a dot leads into
 an object: `variables.after`.
@@ -90,6 +90,8 @@ class Offset:
 
     at: the path of the next offset in the body, for APIs that say it. link: the path of a next link, which
     is not followed but whose absence is the end. sent_first: whether 0 is sent with the first request.
+    full_page, counted: for an API whose number at `counted` may be of the page alone or of all: so many rows
+    mean that it must be asked again, whatever the number is.
     """
 
     param: str = "offset"
@@ -98,6 +100,8 @@ class Offset:
     link: str | None = None
     sent_first: bool = True
     in_body: bool = False
+    full_page: int | None = None
+    counted: str | None = None
 
     def start(self, request: Request) -> Request:
         """The first page, at 0."""
@@ -112,6 +116,9 @@ class Offset:
             more = flag_at(body, self.more)
         elif self.link is not None and is_object(body) and self.link.split(".")[0] in body:
             more = value_at(body, self.link) is not None
+        elif self.full_page is not None:
+            counted = as_count(value_at(body, self.counted)) if self.counted else None
+            more = rows >= self.full_page or offset < (counted or 0)
         elif total is not None:
             more = offset < total
         if self.at is not None and more:
@@ -124,7 +131,7 @@ class Offset:
 
     def plan(self, request: Request, body: object, rows: int, total: int | None) -> Sequence[Request]:
         """Every further page, where the total is known and no flag or offset in the body decides."""
-        if total is None or not rows or self.more is not None or self.at is not None:
+        if total is None or not rows or self.more is not None or self.at is not None or self.full_page:
             return ()
         start = as_count(found(request, self.param, self.in_body)) or 0
         offsets = range(start + rows, total, rows)

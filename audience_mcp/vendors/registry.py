@@ -33,6 +33,9 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "googleads": ("GoogleAds", ("GOOGLE_ADS_",)),
     "brevo": ("Brevo", ("BREVO_",)),
     "sendgrid": ("SendGrid", ("SENDGRID_",)),
+    "customerio": ("CustomerIo", ("CUSTOMERIO_",)),
+    "onesignal": ("OneSignal", ("ONESIGNAL_",)),
+    "braze": ("Braze", ("BRAZE_",)),
 }
 """Each vendor's module in this package, with its class and what its variables begin with."""
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
