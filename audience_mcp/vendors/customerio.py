@@ -40,6 +40,7 @@ class CustomerIo(Vendor):
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it must be an App API key, not a Track key, and {region} must be "
         "the account's region.",
+        "forbidden": "The key in {api_key} may be bound to other IP addresses.",
     }
 
     def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:

@@ -40,6 +40,7 @@ class OneSignal(Vendor):
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key} and {app_id}: the key must be an API key of this app, not of the "
         "organization, and OneSignal answers the same to both.",
+        "forbidden": "The plan of the app in {app_id} may not include it.",
     }
 
     def headers(self, values: Values) -> Mapping[str, str]:

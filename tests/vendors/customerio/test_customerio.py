@@ -153,5 +153,6 @@ async def test_a_client_of_others_reads_the_same_segments_and_sizes(monkeypatch)
         for each in (await client.segments.list())["segments"]:
             counted = await client.segments.get_customer_count(each["id"])
             theirs[str(each["id"])] = each["name"], counted["count"]
+        await client.close()
         ours = (await catalog.list_audiences(ListQuery(detail="full"))).audiences
     assert {a.id: (a.name, a.size) for a in ours} == theirs

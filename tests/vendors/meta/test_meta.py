@@ -86,6 +86,7 @@ def test_a_row_is_shown_with_its_range_its_codes_and_its_dates():
             "name": "Buyers 180d",
             "size": 41200,
             "size_max": 48500,
+            "kind": "custom audience",
             "type": "dynamic",
             "status": "ready",
             "description": "Pixel purchases",
@@ -205,11 +206,12 @@ async def test_the_account_that_the_token_may_not_see_is_forbidden_and_names_the
 
 
 @pytest.mark.anyio
-async def test_ranges_are_summed_by_their_lower_ends_and_unknown_ones_not_at_all():
+async def test_ranges_are_summed_at_both_ends_and_unknown_ones_not_at_all():
     rows = imitation.meta_rows()
     answer = await list_rows(CASE, rows)
     known = [row for row in rows if row["approximate_count_lower_bound"] != -1]
     assert answer.sum_of_sizes == sum(row["approximate_count_lower_bound"] for row in known)
+    assert answer.sum_max == sum(row["approximate_count_upper_bound"] for row in known)
     assert answer.unknown_sizes == len(rows) - len(known) > 0
 
 
