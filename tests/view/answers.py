@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def report(source: str, counts: str, **more: Any) -> dict[str, Any]:
+def report(source: str, counts: str | dict[str, str], **more: Any) -> dict[str, Any]:
     """A source's report."""
     told = {"audiences": 12, "complete": True, "as_of": "2026-11-26T17:30:00Z", "size_counts": counts}
     return {"source": source, **told, **more}
@@ -29,7 +29,7 @@ _ROWS: list[dict[str, Any]] = [
 _SOURCES = [
     report("batch", "identifiers"),
     report("meta", "people, as a range"),
-    report("brevo", "contacts"),
+    report("brevo", {"list": "contacts", "segment": "contacts when last counted"}),
     report("commbox", "contacts"),
 ]
 LIST: dict[str, Any] = {

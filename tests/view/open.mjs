@@ -127,6 +127,16 @@ async function host() {
     (before) => heard.filter((m) => m.method === "ui/notifications/size-changed").length > before,
     sizes,
   );
+  // A browser that allows no copying at all.
+  const errors = [...seen.errors];
+  await frame.evaluate(() => (document.execCommand = () => false));
+  await frame.getByRole("button", { name: "Copy CSV" }).click();
+  const byHand = frame.getByRole("textbox", { name: "The answer as CSV" });
+  seen.copied = await byHand.inputValue();
+  seen.selected = await frame.evaluate(() => document.activeElement.selectionEnd);
+  seen.said = await frame.getByRole("status").innerText();
+  seen.errors = errors; // the refusal may be told on the console
+
   await page.evaluate(() => {
     post({ method: "ui/notifications/tool-cancelled", params: { reason: "The person changed their mind." } });
     post({ id: 77, method: "ping" });

@@ -103,6 +103,14 @@ def test_the_view_speaks_with_the_host_as_the_protocol_says(seen: dict[str, Any]
     assert seen["host"]["changed"]["height"] in heights
 
 
+def test_where_copying_is_not_allowed_the_text_is_there_to_be_copied_by_hand(seen: dict[str, Any]) -> None:
+    copied = seen["host"]["copied"]
+    assert copied.splitlines()[0].startswith("ref,name,size")
+    assert copied.count("batch:newsletter") == 1
+    assert seen["host"]["selected"] == len(copied)
+    assert "by hand" in seen["host"]["said"]
+
+
 def test_a_call_that_was_cancelled_says_so(seen: dict[str, Any]) -> None:
     text = seen["host"]["cancelled"]["text"]
     assert "cancelled" in text
