@@ -125,7 +125,7 @@ def test_the_options_are_the_tools_parameters_with_their_names_words_and_choices
     command: str, kind: type[ListQuery] | type[GetQuery]
 ) -> None:
     told = options(command)
-    own = {"--json", "--csv", "--sandbox", "--help", "-h"}
+    own = {"--json", "--csv", "--html", "--sandbox", "--help", "-h"}
     parameters = tool_schema(kind)["properties"]
     assert {o.removeprefix("--").replace("-", "_") for o in told.keys() - own} == parameters.keys()
     for name, parameter in parameters.items():

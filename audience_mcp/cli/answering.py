@@ -30,7 +30,7 @@ WIDE = 110
 """Columns of a terminal from which on remarks have a column of their own."""
 
 
-def list_audiences(query: ListQuery, form: Form, *, sandbox: bool) -> int:
+def list_audiences(query: ListQuery, form: Form, *, sandbox: bool, page: str | None = None) -> int:
     """Ask, and print rows, totals and what the reader must know: all of it, unless `--limit` says less."""
     if "limit" not in query.model_fields_set:
         query = query.model_copy(update={"limit": EVERYTHING})
@@ -41,16 +41,18 @@ def list_audiences(query: ListQuery, form: Form, *, sandbox: bool) -> int:
         lambda answer, out: _show_list(answer, query, out),
         form,
         sandbox=sandbox,
+        page=page,
     )
 
 
-def get_audience(query: GetQuery, form: Form, *, sandbox: bool) -> int:
+def get_audience(query: GetQuery, form: Form, *, sandbox: bool, page: str | None = None) -> int:
     """Ask, and print the audience in full."""
     return _answered(
         lambda catalog, tell: catalog.get_audience(query, tell, EVERYTHING),
         _show_match,
         form,
         sandbox=sandbox,
+        page=page,
     )
 
 
@@ -60,7 +62,10 @@ def _answered(
     form: Form,
     *,
     sandbox: bool,
+    page: str | None,
 ) -> int:
+    """Ask, then print in that form, or write a file that is a page."""
+
     async def main() -> int:
         startup, redactor = start(sandbox=sandbox)
         if not startup.configuration.sources:
@@ -72,6 +77,12 @@ def _answered(
                 except ToolError as e:
                     return refuse(for_people(redactor.text(str(e))))
         safe = redactor.json(to_dict(answer))
+        if page is not None:
+            from audience_mcp.cli.page_output import write_page
+
+            write_page(safe, page)
+            _tell_on_stderr(answer)
+            return OK if answer.complete else INCOMPLETE
         with ignore_broken_pipe():
             if form == "json":
                 write_json(safe)

@@ -51,6 +51,7 @@ List audiences with sizes and totals, read to the last page.
   audience-mcp list --sources batch,whop --sort newest --limit 20
   audience-mcp list --status failed --detail full
   audience-mcp list --limit 0 --json
+  audience-mcp list --html audiences.html     (a picture, to open, send or print)
 
 The exit code is 3 where the answer is not complete: a source, or a part of one, could not be read in time.
 Rows that do not fit AUDIENCE_MCP_MAX_CHARS (40000) are left out, and that is told; totals cover them.
@@ -87,6 +88,9 @@ What becomes of the keys in the environment: ask, store (in the host's file, rea
 leave (VS Code asks for them itself; other hosts get none). Default: ask on a terminal, else leave."""
 
 Csv = Annotated[bool, typer.Option("--csv", help="Print audiences, or groups, as CSV.")]
+Html = Annotated[
+    str | None, typer.Option("--html", help="Write a page for a browser to this file.", metavar="FILE")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use made-up audiences; no keys needed.")]
 Host = Annotated[str, typer.Argument(metavar="HOST", help=f"{', '.join(HOSTS)}.", show_default=False)]
@@ -170,12 +174,13 @@ def _list(
     refresh: Annotated[bool, _option(ListQuery, "refresh")] = False,
     json: Json = False,
     csv: Csv = False,
+    html: Html = None,
     sandbox: Sandbox = False,
 ) -> int:
-    query, form = _query(ListQuery, context), _form(json, csv)
+    query, form = _query(ListQuery, context), _form(json, csv, html)
     from audience_mcp.cli.answering import list_audiences
 
-    return list_audiences(query, form, sandbox=sandbox)
+    return list_audiences(query, form, sandbox=sandbox, page=html)
 
 
 def _get(
@@ -185,17 +190,18 @@ def _get(
     refresh: Annotated[bool, _option(GetQuery, "refresh")] = False,
     json: Json = False,
     csv: Csv = False,
+    html: Html = None,
     sandbox: Sandbox = False,
 ) -> int:
-    query, form = _query(GetQuery, context), _form(json, csv)
+    query, form = _query(GetQuery, context), _form(json, csv, html)
     from audience_mcp.cli.answering import get_audience
 
-    return get_audience(query, form, sandbox=sandbox)
+    return get_audience(query, form, sandbox=sandbox, page=html)
 
 
-def _form(json: bool, csv: bool) -> Form:
-    if json and csv:
-        raise Stop("choose --json or --csv.", MISUSED)
+def _form(json: bool, csv: bool, html: str | None) -> Form:
+    if json + csv + (html is not None) > 1:
+        raise Stop("choose one of --json, --csv and --html.", MISUSED)
     return "json" if json else "csv" if csv else "text"
 
 
