@@ -169,12 +169,12 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
     assert listed.keys() == ListQuery.model_fields.keys()
     line = [f"--{k.replace('_', '-')}={v}" for k, v in listed.items() if v is not True]
     typed("list", *line, "--refresh", "--json")
-    typed("get", "VIP", "--source", "batch", "--refresh", "--sandbox")
+    typed("get", "VIP", "--source", "batch", "--refresh", "--sandbox", "--html", "vip.html")
     typed("list", "--sources", "a,b", "--sources", "c")
-    assert heard[0] == (parse_arguments(ListQuery, listed), {"sandbox": False, "form": "json"})
+    assert heard[0] == (parse_arguments(ListQuery, listed), {"sandbox": False, "form": "json", "page": None})
     assert heard[1] == (
         parse_arguments(GetQuery, {"audience": "VIP", "source": "batch", "refresh": True}),
-        {"sandbox": True, "form": "text"},
+        {"sandbox": True, "form": "text", "page": "vip.html"},
     )
     assert heard[2][0].sources == ["a", "b", "c"]
     assert heard[2][0].model_fields_set == {"sources"}
