@@ -12,7 +12,7 @@ import pytest
 
 from audience_mcp.hosts import files
 from audience_mcp.hosts.entries import add_entry, ask_for_keys, make_entry, remove_entry
-from audience_mcp.hosts.known import HOSTS, Host, HostError, Variable, config_path, is_fleeting, start_command
+from audience_mcp.hosts.known import HOSTS, Host, HostError, Variable, config_path, is_cached, start_command
 
 PLATFORMS = ("darwin", "win32", "linux")
 STARTS = ["/opt/audience/bin/audience-mcp"]
@@ -117,7 +117,7 @@ def test_of_two_packages_the_one_with_a_file_is_meant_and_else_the_user_is_asked
     one, two = packaged(tmp_path, "Claude_aaa"), packaged(tmp_path, "Claude_bbb")
     for path in (one, two):
         path.parent.mkdir(parents=True)
-    with pytest.raises(HostError, match=r"more than once. Say which with --file:\n  .*aaa.*\n  .*bbb"):
+    with pytest.raises(HostError, match=r"more than once. Choose one with --file:\n  .*aaa.*\n  .*bbb"):
         config_path(HOSTS["claude-desktop"], "win32", tmp_path, windows(tmp_path))
     two.write_text("{}")
     assert config_path(HOSTS["claude-desktop"], "win32", tmp_path, windows(tmp_path)) == two
@@ -197,12 +197,20 @@ def test_vs_code_is_told_to_ask_for_keys_and_to_hide_what_is_typed() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["claude-desktop", "claude-code", "cursor"])
+@pytest.mark.parametrize("name", ["claude-desktop", "claude-code"])
 def test_other_hosts_get_no_variables_but_those_that_are_stored(name: str) -> None:
     left = Variable(KEY.name, None, True, KEY.description)
     assert ask_for_keys(HOSTS[name], "audience-mcp", [left]) == ([left], [])
     assert "env" not in make_entry(HOSTS[name], STARTS, [left])
     assert make_entry(HOSTS[name], STARTS, [KEY])["env"] == {"BATCH_REST_API_KEY": "key-0123456789"}
+
+
+def test_cursor_is_pointed_at_its_own_variables_where_nothing_is_stored() -> None:
+    left = Variable(KEY.name, None, True, KEY.description)
+    variables, questions = ask_for_keys(HOSTS["cursor"], "audience-mcp", [left])
+    made = make_entry(HOSTS["cursor"], STARTS, variables)
+    assert made["env"] == {"BATCH_REST_API_KEY": "${env:BATCH_REST_API_KEY}"}
+    assert questions == []
 
 
 def test_installing_again_renews_the_entry_and_keeps_what_the_user_added_to_it() -> None:
@@ -250,10 +258,62 @@ def test_a_question_that_another_entry_refers_to_stays() -> None:
 
 def test_another_server_of_that_name_is_neither_written_over_nor_taken_out() -> None:
     host, text = HOSTS["cursor"], '{"mcpServers": {"stats": {"command": "other-stats"}}}'
-    with pytest.raises(HostError, match=r"another server called stats\. Choose a name with --name"):
+    with pytest.raises(HostError, match=r"another server called stats\. Choose a different name with --name"):
         add_entry(text, host, "stats", make_entry(host, STARTS, []))
-    with pytest.raises(HostError, match="is not audience-mcp, so it was left alone"):
+    with pytest.raises(HostError, match="does not start audience-mcp, so it was not removed"):
         remove_entry(text, host, "stats")
+
+
+STARTING_US = [
+    ["/opt/bin/audience-mcp", "--sandbox"],
+    ["C:\\Tools\\audience-mcp.exe"],
+    ["/usr/bin/python3.12", "-X", "utf8", "-m", "audience_mcp"],
+    ["python", "/opt/bin/audience-mcp"],
+    ["uvx", "audience-mcp@latest"],
+    ["uvx", "--from", "/src/audience-mcp", "audience-mcp"],
+    ["cmd", "/c", "uvx", "audience-mcp"],
+    ["uv", "run", "--directory", "/src", "audience-mcp"],
+    ["uv", "--directory", "/src", "run", "python", "-m", "audience_mcp"],
+    ["uv", "run", "-m", "audience_mcp"],
+    ["uv", "tool", "run", "audience-mcp"],
+    ["pipx", "run", "audience-mcp[postgres]"],
+]
+STARTING_OTHERS = [
+    ["npx", "-y", "other-server", "--data", "/me/audience-mcp"],
+    ["python", "-m", "other", "audience_mcp"],
+    ["python", "/opt/audience-mcp/other.py"],
+    ["uvx", "--with", "audience-mcp", "other"],
+    ["uvx", "audience-mcp-tools"],
+    ["docker", "run", "audience-mcp"],
+    ["sh", "-c", "audience-mcp-backup"],
+    ["pipx", "run"],
+]
+
+
+@pytest.mark.parametrize("words", STARTING_US, ids=" ".join)
+def test_an_entry_that_starts_us_is_renewed(words: list[str]) -> None:
+    old = {"command": words[0], "args": words[1:], "env": {"A": "1"}}
+    text = json.dumps({"mcpServers": {"audience-mcp": old}})
+    renewed = add_entry(text, HOSTS["cursor"], "audience-mcp", make_entry(HOSTS["cursor"], STARTS, []))
+    assert json.loads(renewed)["mcpServers"]["audience-mcp"]["env"] == {"A": "1"}
+
+
+@pytest.mark.parametrize("words", STARTING_OTHERS, ids=" ".join)
+def test_an_entry_of_another_program_never_hands_its_environment_to_us(words: list[str]) -> None:
+    old = {"command": words[0], "args": words[1:], "env": {"OTHER_TOKEN": "secret"}}
+    text = json.dumps({"mcpServers": {"audience-mcp": old}})
+    with pytest.raises(HostError, match="another server called audience-mcp"):
+        add_entry(text, HOSTS["cursor"], "audience-mcp", make_entry(HOSTS["cursor"], STARTS, []))
+    with pytest.raises(HostError):
+        remove_entry(text, HOSTS["cursor"], "audience-mcp")
+
+
+@posix_only
+def test_what_is_no_regular_file_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # reading it would never end
+    for path in (tmp_path / "pipe", tmp_path, Path(os.devnull)):
+        with pytest.raises(HostError, match="is not a regular file"):
+            files.read(path)
 
 
 @pytest.mark.parametrize(
@@ -261,8 +321,8 @@ def test_another_server_of_that_name_is_neither_written_over_nor_taken_out() -> 
     [
         ('{"mcpServers": {"a": 1,}}', "line 1, column 23: a comma with nothing after it before '}'"),
         ('{\n  "mcpServers": {', "line 2, column 18: no name in quotes where one should be"),
-        ("[]", "holds no JSON object"),
-        ('{"mcpServers": []}', "'mcpServers' is no object"),
+        ("[]", "does not contain a JSON object"),
+        ('{"mcpServers": []}', "'mcpServers' is not an object"),
     ],
 )
 def test_a_file_that_cannot_be_read_in_full_is_refused_with_the_place(text: str, why: str) -> None:
@@ -364,7 +424,7 @@ def test_the_server_is_started_by_the_script_beside_python_or_else_by_python(
     ],
 )
 def test_a_python_in_a_cache_is_known_for_one(executable: str, expected: bool) -> None:
-    assert is_fleeting(executable) is expected
+    assert is_cached(executable) is expected
 
 
 def test_what_is_no_object_or_has_odd_arguments_is_not_taken_for_ours() -> None:

@@ -223,17 +223,17 @@ def _install(
     name: Name = "audience-mcp",
     file: File = None,
 ) -> int:
-    from audience_mcp.cli.installing import Wanted, install
+    from audience_mcp.cli.installing import Target, install
 
     return install(
-        Wanted(host, name, file, os.environ), keys=keys, only=vendor or [], show=run_demo, sandbox=sandbox
+        Target(host, name, file, os.environ), keys=keys, only=vendor or [], show=run_demo, sandbox=sandbox
     )
 
 
 def _uninstall(host: Host, name: Name = "audience-mcp", file: File = None) -> int:
-    from audience_mcp.cli.installing import Wanted, uninstall
+    from audience_mcp.cli.installing import Target, uninstall
 
-    return uninstall(Wanted(host, name, file, os.environ))
+    return uninstall(Target(host, name, file, os.environ))
 
 
 def _demo() -> int:

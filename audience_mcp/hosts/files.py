@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 
 from audience_mcp.hosts.known import HostError
 
+MESSAGES = {
+    "irregular": "{path} is not a regular file. Choose the host's configuration file with --file.",
+    "unreadable": "{path} cannot be read: {why}.",
+    "unwritable": "{path} cannot be written: {why}.",
+    "not_utf8": "It is not UTF-8 text, so it was not changed.",
+    "changed": "{path} was changed by another program just now, so it was not changed. Try again.",
+}
+
 
 def read(path: Path) -> bytes | None:
-    """A file's bytes, or None where there is no file. Raises HostError."""
+    """A file's bytes, or None where there is no file. Raises HostError, also for what is no regular file."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read for ever, a device written to
+            raise HostError(MESSAGES["irregular"].format(path=path))
         return path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as e:
-        raise HostError(f"{path} cannot be read: {e.strerror}.") from None
+        raise HostError(MESSAGES["unreadable"].format(path=path, why=e.strerror)) from None
 
 
 def decode(raw: bytes | None) -> str:
@@ -25,7 +36,7 @@ def decode(raw: bytes | None) -> str:
     try:
         text = (raw or b"").decode("utf-8")
     except UnicodeDecodeError:
-        raise HostError("It is not UTF-8 text, so it was left as it is.") from None
+        raise HostError(MESSAGES["not_utf8"]) from None
     return text if text.strip("\ufeff \t\r\n") else ""
 
 
@@ -52,7 +63,7 @@ def replace(path: Path, before: bytes | None, text: str, *, secret: bool) -> Pat
                 with contextlib.suppress(PermissionError):  # with sudo, the file stays its owner's
                     os.chown(temporary, target.stat().st_uid, target.stat().st_gid)
             if read(path) != before:
-                raise HostError(f"{path} was changed by another program just now. Try again.")
+                raise HostError(MESSAGES["changed"].format(path=path))
             backup = _backup(path, before, mode) if before is not None else None
             os.replace(temporary, target)
         except BaseException:
@@ -60,7 +71,7 @@ def replace(path: Path, before: bytes | None, text: str, *, secret: bool) -> Pat
                 os.unlink(temporary)
             raise
     except OSError as e:
-        raise HostError(f"{path} cannot be written: {e.strerror}.") from None
+        raise HostError(MESSAGES["unwritable"].format(path=path, why=e.strerror)) from None
     return backup
 
 

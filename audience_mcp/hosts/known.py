@@ -15,7 +15,7 @@ from typing import Any
 
 Entry = Mapping[str, Any]
 
-_FLEETING = re.compile(r"(archive|environments|builds)-v\d+")
+_CACHED = re.compile(r"(archive|environments|builds)-v\d+")
 """Folders of uv's cache, which `uvx` runs from and which may be emptied at any time."""
 
 
@@ -29,8 +29,8 @@ class Host:
 
     section: the object in its file that holds the servers. typed: whether an entry says that it is on
     stdio. comments: whether its file may hold comments. asks: whether it can ask for keys itself, and
-    keep them. then: what to do for it to see the change. without: how the server gets keys that were
-    not stored.
+    keep them. reference: how an entry refers to a variable of the host's own environment, if it can.
+    then: what to do for it to see the change. without: how the server gets variables that were not stored.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Host:
     typed: bool = True
     comments: bool = False
     asks: bool = False
+    reference: str = ""
 
 
 HOSTS: Mapping[str, Host] = {
@@ -51,30 +52,31 @@ HOSTS: Mapping[str, Host] = {
             "Claude Desktop",
             "mcpServers",
             "Quit Claude Desktop (closing its window is not enough) and start it again.",
-            'Claude Desktop passes on no variables: put them into the entry, under "env".',
+            'Claude Desktop passes no variables on to servers: add them to the entry, under "env".',
             typed=False,
         ),
         Host(
             "claude-code",
             "Claude Code",
             "mcpServers",
-            "Start Claude Code anew; `claude mcp list` shows whether it connects.",
-            "The server sees the variables of the shell that Claude Code is started from; others can be put "
-            'into the entry, under "env".',
+            "Restart Claude Code; `claude mcp list` shows whether it connects.",
+            "The server sees the variables of the shell that starts Claude Code; add others to the entry, "
+            'under "env".',
         ),
         Host(
             "cursor",
             "Cursor",
             "mcpServers",
-            "Restart Cursor, and switch the server on in its MCP settings.",
-            'Put them into the entry, under "env"; Cursor replaces ${env:NAME} there by its own variable.',
+            "Restart Cursor, and enable the server in its MCP settings.",
+            "Cursor fills in ${env:NAME} from its own environment: set the variables where Cursor starts.",
+            reference="${{env:{name}}}",
         ),
         Host(
             "vscode",
             "VS Code",
             "servers",
             "In VS Code, run the command `MCP: List Servers` and start it.",
-            "VS Code asks for them when it first starts the server, and keeps them.",
+            "VS Code asks for them when it first starts the server, and stores them securely.",
             comments=True,
             asks=True,
         ),
@@ -97,34 +99,34 @@ def config_path(host: Host, platform: str, home: Path, environment: Mapping[str,
     if host.name == "cursor":
         return home / ".cursor" / "mcp.json"
     if host.name == "claude-code":
-        return _given(environment, "CLAUDE_CONFIG_DIR", home) / ".claude.json"
+        return _folder(environment, "CLAUDE_CONFIG_DIR", home) / ".claude.json"
     if host.name == "vscode":
-        return _programs(platform, home, environment) / "Code" / "User" / "mcp.json"
+        return _settings_folder(platform, home, environment) / "Code" / "User" / "mcp.json"
     folder = _packaged_claude(home, environment) if platform == "win32" else None
-    return (folder or _programs(platform, home, environment) / "Claude") / "claude_desktop_config.json"
+    return (folder or _settings_folder(platform, home, environment) / "Claude") / "claude_desktop_config.json"
 
 
-def _programs(platform: str, home: Path, environment: Mapping[str, str]) -> Path:
+def _settings_folder(platform: str, home: Path, environment: Mapping[str, str]) -> Path:
     """Where programs keep their settings."""
     if platform == "darwin":
         return home / "Library" / "Application Support"
     if platform == "win32":
-        return _given(environment, "APPDATA", home / "AppData" / "Roaming")
-    return _given(environment, "XDG_CONFIG_HOME", home / ".config")
+        return _folder(environment, "APPDATA", home / "AppData" / "Roaming")
+    return _folder(environment, "XDG_CONFIG_HOME", home / ".config")
 
 
-def _given(environment: Mapping[str, str], name: str, otherwise: Path) -> Path:
+def _folder(environment: Mapping[str, str], name: str, otherwise: Path) -> Path:
     return Path(environment[name]) if environment.get(name, "").strip() else otherwise
 
 
 def _packaged_claude(home: Path, environment: Mapping[str, str]) -> Path | None:
     """The folder of a Claude Desktop that Windows installed as a package: it sees no other."""
-    packages = _given(environment, "LOCALAPPDATA", home / "AppData" / "Local") / "Packages"
+    packages = _folder(environment, "LOCALAPPDATA", home / "AppData" / "Local") / "Packages"
     found = [folder / "LocalCache" / "Roaming" / "Claude" for folder in sorted(packages.glob("Claude_*"))]
     used = [folder for folder in found if (folder / "claude_desktop_config.json").is_file()]
     if len(found) > 1 and len(used) != 1:
-        told = "\n".join(f"  {folder / 'claude_desktop_config.json'}" for folder in used or found)
-        raise HostError(f"Claude Desktop is there more than once. Say which with --file:\n{told}")
+        listed = "\n".join(f"  {folder / 'claude_desktop_config.json'}" for folder in used or found)
+        raise HostError(f"Claude Desktop is installed more than once. Choose one with --file:\n{listed}")
     return next(iter(used or found), None)
 
 
@@ -141,7 +143,7 @@ def start_command(executable: str, platform: str) -> list[str]:
     return [str(python), "-m", "audience_mcp"]
 
 
-def is_fleeting(executable: str) -> bool:
+def is_cached(executable: str) -> bool:
     """Whether this Python is in a cache and may be gone tomorrow (`uvx`, `pipx run`)."""
     parts = Path(os.path.abspath(executable)).parts
-    return any(_FLEETING.fullmatch(part) for part in parts) or ("pipx" in parts and ".cache" in parts)
+    return any(_CACHED.fullmatch(part) for part in parts) or ("pipx" in parts and ".cache" in parts)

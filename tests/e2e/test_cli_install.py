@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -173,7 +174,7 @@ def test_a_person_is_asked_before_keys_are_stored(tmp_path: Path, answer: str, s
     assert seen.code == 0
     assert "Set here: BATCH_REST_API_KEY, BATCH_PROJECT_KEY." in seen.text
     assert QUESTION in seen.text
-    assert ("env" in entry(tmp_path, "cursor")) is stored
+    assert (entry(tmp_path, "cursor")["env"] == KEYS) is stored
     for key in KEYS.values():
         assert key not in seen.raw
 
@@ -187,3 +188,36 @@ def test_ctrl_c_at_the_question_changes_nothing(tmp_path: Path) -> None:
     assert seen.code == 130
     assert "Traceback" not in seen.text
     assert list(tmp_path.iterdir()) == []
+
+
+def test_cursor_is_given_references_to_its_own_variables_and_every_variable_is_named(tmp_path: Path) -> None:
+    process = typed(tmp_path, "install", "cursor", **KEYS)
+    assert entry(tmp_path, "cursor")["env"] == {name: f"${{env:{name}}}" for name in KEYS}
+    assert f"Not stored: {', '.join(KEYS)}." in process.stderr
+
+
+def test_another_program_of_that_name_is_left_alone_and_a_pipe_is_no_configuration(tmp_path: Path) -> None:
+    other = {"command": "npx", "args": ["other", "--log", "audience-mcp"], "env": {"TOKEN": "secret"}}
+    path = tmp_path / FILES["cursor"]
+    path.parent.mkdir()
+    path.write_text(json.dumps({"mcpServers": {"audience-mcp": other}}))
+    process = typed(tmp_path, "install", "cursor")
+    assert process.returncode == 1
+    assert "--name" in process.stderr
+    assert entry(tmp_path, "cursor") == other
+    os.mkfifo(tmp_path / "pipe")
+    process = typed(tmp_path, "install", "cursor", "--file", str(tmp_path / "pipe"))
+    assert process.returncode == 1
+    assert "is not a regular file" in process.stderr
+
+
+def test_texts_on_a_narrow_terminal_are_broken_between_words(tmp_path: Path) -> None:
+    from tests.support.terminal import on_a_terminal
+
+    seen = on_a_terminal("install", "claude-desktop", columns=40, progress=True, HOME=str(tmp_path))
+    assert seen.code == 0
+    words = " ".join(seen.text.split())
+    assert "No vendor's variables are set here, so the server has no keys yet." in words
+    assert "Quit Claude Desktop (closing its window is not enough) and start it again." in words
+    breakable = [line for line in seen.text.splitlines() if " " in line.strip()]
+    assert max(map(len, breakable)) <= 40
