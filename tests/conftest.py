@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+pytest_plugins = ["tests.support.skips"]
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background with SIGINT ignored, and a program passes that on to all that
     # it starts. What the tests start must hear Ctrl-C as it does on a person's terminal.

@@ -212,7 +212,7 @@ async def test_a_broken_plug_in_is_named_in_the_log_and_left_out_while_the_serve
     assert list(sources) == ["commbox", "batch", "smallest", "whop"]
     assert all(report["complete"] for report in sources.values())
     (line,) = told
-    assert line.endswith(f"vendor plug-in 'broken' (broken_plugin:ExampleLists) is left out: {why}")
+    assert line.endswith(f"vendor plug-in 'broken' (broken_plugin:ExampleLists) was left out: {why}")
 
 
 async def test_a_broken_plug_in_keeps_no_other_plug_in_out(fresh: Environment) -> None:

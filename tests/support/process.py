@@ -19,7 +19,16 @@ ENDS_WITHIN_S = 2 + 4
 What is caught here is an end that waits for a vendor: those waits are 15 seconds and more.
 """
 
-PASSED_ON = ("PATH", "HOME", "SYSTEMROOT", "COVERAGE_PROCESS_START", "TMPDIR", "TEMP", "TMP")
+PASSED_ON = (
+    "PATH",
+    "HOME",
+    "SYSTEMROOT",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "PYTHONSAFEPATH",
+    "COVERAGE_PROCESS_START",
+)
 
 
 def environment(**variables: str) -> dict[str, str]:
