@@ -95,8 +95,11 @@ def is_set(value: str | None) -> bool:
 
 
 def required_variables(vendor: Vendor) -> list[str]:
-    """The variables a vendor needs, aliases joined by "or"."""
-    return [" or ".join(s.variables) for s in vendor.settings if s.required]
+    """The variables a vendor needs, aliases and other ways joined by "or"."""
+    needed = [" or ".join(s.variables) for s in vendor.settings if s.required]
+    first = {s.role: s.variables[0] for s in vendor.settings}
+    ways = [" and ".join(first[role] for role in group) for group in vendor.needs_one_of]
+    return [*needed, " or ".join(ways)] if ways else needed
 
 
 def load_configuration(

@@ -79,11 +79,17 @@ def test_what_is_not_set_has_its_documented_default() -> None:
 
 
 def test_the_variables_a_vendor_needs_are_named_with_their_aliases() -> None:
-    assert [required_variables(kind) for kind in KINDS] == [
-        ["COMMBOX_API_KEY"],
-        ["BATCH_REST_API_KEY", "BATCH_PROJECT_KEY"],
-        ["SMALLEST_API_KEY or ATOMS_API_KEY"],
-        ["WHOP_API_KEY", "WHOP_ACCOUNT_ID"],
+    needed = {kind.name: required_variables(kind) for kind in KINDS}
+    assert needed["commbox"] == ["COMMBOX_API_KEY"]
+    assert needed["batch"] == ["BATCH_REST_API_KEY", "BATCH_PROJECT_KEY"]
+    assert needed["smallest"] == ["SMALLEST_API_KEY or ATOMS_API_KEY"]
+
+
+def test_where_one_of_several_ways_will_do_each_is_named() -> None:
+    (shopify,) = [kind for kind in KINDS if kind.name == "shopify"]
+    assert required_variables(shopify) == [
+        "SHOPIFY_SHOP",
+        "SHOPIFY_ACCESS_TOKEN or SHOPIFY_CLIENT_ID and SHOPIFY_CLIENT_SECRET",
     ]
 
 
