@@ -19,6 +19,7 @@ from typing import Any
 import anyio.from_thread
 import pytest
 
+from audience_mcp.cli.csv_output import AUDIENCE_COLUMNS, GROUP_COLUMNS
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
 from tests.clients.test_clients import missing, node
@@ -92,7 +93,8 @@ LOOKS: dict[str, dict[str, Any]] = {
         steps=[TABLE, ["click", "button", "Name"], ["click", "button", "Name"]],
         evaluate=[FIRST_NAMES, f"{SORTED}.getAttribute('aria-sort')"],
     ),
-    "groups": prepared("grouped", scheme="dark"),
+    "groups": prepared("grouped", scheme="dark", steps=[["click", "button", "Copy CSV"]]),
+    "groups of the server's own": look(LIST, {"group_by": "source"}, width=400),
     "history": prepared(
         "history",
         width=400,
@@ -208,7 +210,7 @@ def test_names_are_shown_letter_by_letter(seen: dict[str, Any]) -> None:
 
 def test_a_copy_holds_the_rows_and_nothing_that_a_spreadsheet_would_run(seen: dict[str, Any]) -> None:
     head, *rows = csv.reader(io.StringIO(at(seen, "hostile names")["clipboard"], newline=""))
-    assert head[:4] == ["ref", "name", "size", "size_max"]
+    assert head == list(AUDIENCE_COLUMNS)  # as the command line has them
     assert len(rows) == len(HOSTILE)
     named = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
     formula = named["batch:hostile_2"]
@@ -216,6 +218,18 @@ def test_a_copy_holds_the_rows_and_nothing_that_a_spreadsheet_would_run(seen: di
     assert (formula["size"], formula["source"], formula["id"]) == ("3", "batch", "hostile_2")
     assert named["batch:hostile_3"]["name"] == "'@SUM(1,2)"
     assert named["batch:hostile_0"]["name"] == HOSTILE[0]
+
+
+def test_groups_are_copied_with_columns_of_their_own(seen: dict[str, Any]) -> None:
+    head, *rows = csv.reader(io.StringIO(at(seen, "groups")["clipboard"], newline=""))
+    assert head == list(GROUP_COLUMNS)
+    assert rows[0] == ["batch", "12", "240000", "", "0"]
+
+
+def test_groups_are_told_with_how_many_audiences_they_have(seen: dict[str, Any]) -> None:
+    shown = at(seen, "groups of the server's own")["text"]
+    assert f"batch\n{MANY + len(HOSTILE)} audiences" in shown
+    assert "groups, " in shown
 
 
 def test_a_copy_of_a_history_has_a_line_for_every_point(seen: dict[str, Any]) -> None:
