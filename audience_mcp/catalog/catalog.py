@@ -16,6 +16,7 @@ import anyio
 
 from audience_mcp.catalog.compose import compose_list
 from audience_mcp.catalog.find import Finder
+from audience_mcp.catalog.memo import AnswerMemo
 from audience_mcp.catalog.models import AudienceList, AudienceMatch
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.catalog.select import select
@@ -66,6 +67,7 @@ class Catalog:
         self._signal = signal
         self._clock = clock
         self._composing = anyio.CapacityLimiter(1)
+        self._memo = AnswerMemo()
 
     async def list_audiences(
         self, query: ListQuery, progress: Progress | None = None, max_chars: int | None = None
@@ -79,6 +81,9 @@ class Catalog:
         snapshots = await session.read(readers)
         if not any(snapshot.pager.started for snapshot in snapshots.values()):
             raise ToolError(_explain_nothing_read(snapshots))
+        chars = max_chars or self._settings.max_chars
+        if (known := self._memo.get(query, snapshots, chars)) is not None:
+            return known
         rows = {reader: list(snapshot.pager.rows.values()) for reader, snapshot in snapshots.items()}
         selection = await self._compose(rows, partial(select, query, rows))
         uncounted = await session.count(selection.hits)
@@ -86,9 +91,9 @@ class Catalog:
             snapshots[reader] = replace(
                 snapshots[reader], complete=False, error=snapshots[reader].error or error
             )
-        return await self._compose(
-            rows, partial(compose_list, query, selection, snapshots, max_chars or self._settings.max_chars)
-        )
+        answer = await self._compose(rows, partial(compose_list, query, selection, snapshots, chars))
+        self._memo.keep(query, snapshots, chars, answer)
+        return answer
 
     async def _compose(
         self, rows: Mapping[SourceReader, Sequence[Row]], compose: Callable[[], ComposedT]
