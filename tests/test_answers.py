@@ -403,7 +403,7 @@ def test_a_match_never_outgrows_its_budget_nor_hides_what_it_left_out(
     assert len(to_json(to_dict(answer))) <= max_chars
     check_rows(shown, answer)
     hidden = len(shown) - len(answer.audiences)
-    assert any(note.startswith(f"{hidden} more share this name") for note in answer.notes or []) == (
+    assert any(note.startswith(f"{hidden} more match and do not fit") for note in answer.notes or []) == (
         hidden > 0
     )
     check_told(told, answer)

@@ -24,7 +24,7 @@ NOTES = {
     "past_end": "offset {offset:,} is past the last of {count:,}.",
     "nested": "{count:,} audiences lie within other matched ones (part_of) and are not added to the "
     "sums again.",
-    "units": "sum_of_sizes adds different units: see size_counts.",
+    "units": "Units differ: see size_counts.",
     "alone": "{count:,} audiences bear a name of their own and are in no group.",
 }
 

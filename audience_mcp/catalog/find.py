@@ -225,7 +225,9 @@ class Finder:
         hits.sort(key=lambda hit: (hit[1].size is None, -(hit[1].size or 0), hit[0].name, hit[1].id))
         both = by_id and {id(row) for _, row in by_name} - {id(row) for _, row in by_id}
         by: MatchedBy = "id_or_name" if both else "id" if by_id else "name"
-        return self._answer(by, results, hits)
+        # A source that was read in full and has none of them has nothing to say.
+        there = {reader for reader, _ in hits}
+        return self._answer(by, [r for r in results if r.reader in there or not r.report().complete], hits)
 
     def _matches(self, snapshots: Mapping[SourceReader, Snapshot]) -> tuple[list[Hit], list[Hit]]:
         """The audiences that have the text as their id, and those that have it as their name."""

@@ -65,7 +65,7 @@ class SourceReport(_Answer):
     source: str
     vendor: str | None = Field(default=None, description="where the source is named otherwise")
     audiences: int | None = Field(default=None, ge=0, description="audiences read")
-    matched: int | None = Field(default=None, ge=0, description="audiences that satisfy the filters")
+    matched: int | None = Field(default=None, ge=0, description="of those, how many match; absent where all")
     sum_of_sizes: int | None = Field(default=None, ge=0, description="of those matched")
     sum_max: int | None = Field(default=None, ge=0, description="with the upper ends of ranges")
     unknown_sizes: int | None = Field(default=None, ge=0, description="matched of unknown size")

@@ -31,7 +31,8 @@ def report_source(source: Source, snapshot: Snapshot, totals: Totals | None = No
     if snapshot.pager.started:  # nothing read is not "no audiences"
         found.audiences = len(snapshot.pager.rows)
         if totals is not None:
-            found.matched, found.sum_of_sizes = totals.matched, totals.sum_of_sizes
+            found.matched = totals.matched if totals.matched != found.audiences else None
+            found.sum_of_sizes = totals.sum_of_sizes
             found.sum_max, found.unknown_sizes = totals.sum_max, totals.unknown
             found.sizes_pending = totals.pending or None
     found.error = to_problem(snapshot.error)

@@ -259,9 +259,10 @@ def _sources(reports: Sequence[SourceReport], out: Output) -> None:
     table = []
     for r in read:
         unit = _unit(r) if r.complete else f"{_unit(r)} (not read in full)"
-        known = r.unknown_sizes != r.matched or not r.matched
+        matched = r.audiences or 0 if r.matched is None else r.matched
+        known = r.unknown_sizes != matched or not matched
         total = _range(r.sum_of_sizes or 0, r.sum_max) if known else "unknown"
-        row = [r.source, f"{r.matched or 0:,} of {r.audiences:,}", f"{r.unknown_sizes or 0:,}", total, unit]
+        row = [r.source, f"{matched:,} of {r.audiences:,}", f"{r.unknown_sizes or 0:,}", total, unit]
         table.append(row if len(columns) == 5 else [row[0], row[1], row[3], row[4]])
     out.table(columns, table)
 

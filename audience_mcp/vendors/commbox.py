@@ -44,7 +44,7 @@ class CommBox(Vendor):
         ),
         Setting("base_url", ("COMMBOX_BASE_URL",), "Base URL", default="https://api.commbox.io"),
     )
-    size_counts = "users now in a static audience"
+    size_counts = "users"
     listings = (Listing("audiences", "data"),)
     id_shape = re.compile(r"[0-9]{1,20}", re.ASCII)
     error_hints: ClassVar[Mapping[Kind, str]] = {

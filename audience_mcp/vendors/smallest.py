@@ -41,7 +41,7 @@ class Smallest(Vendor):
         ),
         Setting("base_url", ("SMALLEST_BASE_URL",), "Base URL", default="https://api.smallest.ai/atoms/v1"),
     )
-    size_counts = "members (phone numbers) of the audience"
+    size_counts = "phone numbers"
     listings = (Listing("audience", "data"),)
     size_unknown = "Smallest.ai gives the count only in its list, and not for this audience"
     id_shape = re.compile(r"[0-9a-f]{24}", re.ASCII)

@@ -65,7 +65,7 @@ class Whop(Vendor):
         ),
         Setting("base_url", ("WHOP_BASE_URL",), "Base URL", default="https://api.whop.com/api/v1"),
     )
-    size_counts = "rows of the uploaded list or people matching the filter, usable or not"
+    size_counts = "rows uploaded, or people matching"
     listings = (
         Listing(
             "audiences",

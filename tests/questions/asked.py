@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tests.questions.records import VENDORS, Record, at, biggest_first, date, the_one, total, truth
+from tests.questions.records import (
+    VENDORS,
+    Record,
+    at,
+    biggest_first,
+    date,
+    plain,
+    the_one,
+    total,
+    truth,
+)
 
 TODAY = "2026-11-20"
 """The day on which all this is asked: "this month" is November 2026."""
@@ -136,6 +146,32 @@ UNLISTED = "68f0a1b2c3d4e5f601234567"
 """Of Smallest.ai: in the organisation, and not in the list of this user."""
 
 SIZE_AND_NOTE = one_row("ref", "size")
+
+
+def groups_of(answer: Answer) -> dict[str, tuple[int, int]]:
+    return {group["key"]: (group["matched"], group["sum_of_sizes"]) for group in answer["groups"]}
+
+
+def grouped_by(key: Callable[[Record], str]) -> Callable[[list[Record]], Any]:
+    def fact(records: list[Record]) -> Any:
+        keys = {key(r) for r in records}
+        return {
+            k: (sum(key(r) == k for r in records), total(r for r in records if key(r) == k)) for k in keys
+        }
+
+    return fact
+
+
+def names_borne_twice(records: list[Record]) -> dict[str, list[str]]:
+    refs: dict[str, list[str]] = {}
+    for record in records:
+        refs.setdefault(plain(record.name), []).append(record.ref)
+    return {name: sorted(found) for name, found in refs.items() if len(found) > 1}
+
+
+def created_in(first: str, after: str) -> Callable[[Record], bool]:
+    return lambda r: r.created is not None and date(first) <= r.created < date(after)
+
 
 QUESTIONS = (
     # --- how big, how many -----------------------------------------------------------------------------
@@ -382,27 +418,20 @@ QUESTIONS = (
         one_row("ref", "updated_at"),
         vendors=("batch", "smallest", "whop"),
     ),
-    # No filter asks for "not since". What does not match is counted all the same: every list of Batch has
-    # a date, so those not updated are those in the source's report that did not match.
     Question(
         "not_updated_since",
         "How many lists at Batch have not been updated since June 2025?",
         "list_audiences",
-        {"sources": ["batch"], "updated_since": "2025-06-01", "limit": 0},
+        {"sources": ["batch"], "updated_before": "2025-06-01", "limit": 0},
         lambda records: sum(unchanged_since("2025-06-01")(r) for r in records),
-        lambda answer: answer["sources"][0]["audiences"] - answer["matched"],
+        lambda answer: answer["matched"],
         vendors=("batch",),
     ),
-    # The order by last change puts them behind those that did match.
     Question(
         "which_not_updated_since",
         "Which lists are these, not updated since then?",
         "list_audiences",
-        lambda earlier: {
-            "sources": ["batch"],
-            "sort": "updated",
-            "offset": earlier["not_updated_since"]["matched"],
-        },
+        {"sources": ["batch"], "updated_before": "2025-06-01"},
         lambda records: sorted(r.ref for r in records if unchanged_since("2025-06-01")(r)),
         lambda answer: sorted(row["ref"] for row in answer["audiences"]),
         vendors=("batch",),
@@ -560,6 +589,117 @@ QUESTIONS = (
         {"audience": "Newsleter"},
         lambda records: sorted(r.ref for r in records if r.name == "Newsletter"),
         is_error=True,
+    ),
+    # --- windows, exclusions, alternatives, groups ------------------------------------------------------
+    Question(
+        "created_in_2025",
+        "How many audiences were created in 2025?",
+        "list_audiences",
+        {"created_since": "2025-01-01", "created_before": "2026-01-01", "limit": 0},
+        count_and_sum_of(created_in("2025-01-01", "2026-01-01")),
+        lambda answer: totals(answer)[:2],
+        peers="none",
+    ),
+    Question(
+        "oldest",
+        "Which is the oldest audience at Whop?",
+        "list_audiences",
+        {"sources": ["whop"], "sort": "oldest", "limit": 1},
+        lambda records: (
+            min((r for r in at(records, "whop") if r.created), key=lambda r: (r.created, r.ref)).ref
+        ),
+        lambda answer: answer["audiences"][0]["ref"],
+        peers="none",
+    ),
+    Question(
+        "newsletter_but_not_2025",
+        "Which newsletter lists are not of 2025?",
+        "list_audiences",
+        {"search": "newsletter -2025"},
+        those(lambda r: r.says("newsletter") and not r.says("2025")),
+        refs_and_sizes,
+        peers="none",
+    ),
+    Question(
+        "vip_or_newsletter",
+        "Which lists are for VIPs or newsletters?",
+        "list_audiences",
+        {"search": "vip OR newsletter", "limit": 0},
+        totals_of(lambda r: r.says("vip") or r.says("newsletter")),
+        totals,
+        peers="none",
+    ),
+    Question(
+        "black_friday_as_a_phrase",
+        "Which are called Black Friday, in these words?",
+        "list_audiences",
+        {"search": '"black friday"'},
+        those(lambda r: r.says("black friday")),
+        refs_and_sizes,
+        peers="none",
+    ),
+    Question(
+        "new_star",
+        "Which begin with news...?",
+        "list_audiences",
+        {"search": "news*", "limit": 0},
+        totals_of(lambda r: r.says("news")),
+        totals,
+        peers="none",
+    ),
+    Question(
+        "per_status",
+        "How many audiences and members are there per status?",
+        "list_audiences",
+        {"group_by": "status"},
+        grouped_by(lambda r: r.status),
+        groups_of,
+        peers="none",
+    ),
+    Question(
+        "per_vendor",
+        "How many audiences and members are there per vendor?",
+        "list_audiences",
+        {"group_by": "source"},
+        grouped_by(lambda r: r.vendor),
+        groups_of,
+        peers="none",
+    ),
+    Question(
+        "per_type",
+        "How much is static, dynamic and lookalike at Whop?",
+        "list_audiences",
+        {"sources": ["whop"], "group_by": "type"},
+        lambda records: grouped_by(lambda r: r.type)(at(records, "whop")),
+        groups_of,
+        peers="none",
+    ),
+    Question(
+        "duplicates",
+        "Which names do several of my audiences share?",
+        "list_audiences",
+        {"group_by": "name"},
+        names_borne_twice,
+        lambda answer: {plain(group["key"]): group["refs"] for group in answer["groups"]},
+        peers="none",
+    ),
+    Question(
+        "duplicates_of_vip",
+        "Do several vendors have a list called VIP?",
+        "list_audiences",
+        {"search": "vip", "group_by": "name"},
+        lambda records: names_borne_twice([r for r in records if r.says("vip")]),
+        lambda answer: {plain(group["key"]): group["refs"] for group in answer["groups"]},
+        peers="none",
+    ),
+    Question(
+        "vip_by_id_and_name",
+        "How big is VIP?",
+        "get_audience",
+        {"audience": "VIP"},
+        those(lambda r: plain(r.name) == "vip"),
+        refs_and_sizes,
+        peers="none",
     ),
     Question(
         "a_misspelt_source",
