@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
+from audience_mcp import vendors
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import PagingStopped
 from audience_mcp.core.values import as_count
 from audience_mcp.sources.client import ATTEMPTS, RETRIED
 from audience_mcp.sources.pacing import LONGEST_WAIT_S
 from audience_mcp.sources.pager import MAX_PAGES, Pager, row_of
-from audience_mcp.vendors import Request, Setting, Vendor, base, parsing
+from audience_mcp.vendors import Request, Setting, Vendor
 
 pytestmark = pytest.mark.anyio
 
@@ -52,14 +52,11 @@ def vendor_of(*snippets: str) -> Vendor:
     """A vendor with the functions of these snippets of the guide."""
     facts: dict[str, Any] = {}
     for title in snippets:
-        if "page" in facts:
-            facts["list_page"] = facts.pop("page")
-        names = {name: getattr(base, name) for name in dir(base) if not name.startswith("_")}
-        names |= {name: getattr(parsing, name) for name in dir(parsing) if not name.startswith("_")}
-        names |= {"replace": replace, "as_count": as_count}
+        names = {name: getattr(vendors, name) for name in vendors.__all__}
         given = set(names)
         exec(SNIPPETS[title], names)
-        facts |= {name: value for name, value in names.items() if name not in given and callable(value)}
+        new = {name: value for name, value in names.items() if name not in given}
+        facts |= {name: value for name, value in new.items() if callable(value) or name == "listings"}
     made: Vendor = type("Made", (Plain,), facts)()
     return made
 
@@ -138,7 +135,7 @@ def walk_of(vendor: Vendor, answers: Answers) -> Pager:
     async def fetch(request: Request) -> object:
         return answers(request)
 
-    return Pager("made", vendor, lambda: vendor.list_request({"api_key": "k"}), fetch)
+    return Pager("made", vendor, lambda: vendor.list_requests({"api_key": "k"}), fetch, at_once=6)
 
 
 async def walked(vendor: Vendor, answers: Answers) -> Pager:
@@ -163,7 +160,9 @@ async def test_a_pattern_reads_every_row_in_as_many_requests_as_there_are_pages(
     assert walk.pages == pages
 
 
-@pytest.mark.parametrize("title", [title for title in PATTERNS if title != "No pages"])
+@pytest.mark.parametrize(
+    "title", [title for title in PATTERNS if title not in ("No pages", "An absolute next link")]
+)
 async def test_a_pattern_whose_vendor_is_silent_about_the_end_never_calls_the_list_whole(title: str) -> None:
     def silent(request: Request) -> object:
         answer = PATTERNS[title][0](request)
@@ -191,43 +190,14 @@ def test_errors_of_graphql_under_200_are_failures() -> None:
     assert vendor.effective_status(401, {"errors": [{}]}) == 401
 
 
-@pytest.mark.parametrize("title", ["A cursor", "Offset and total", "An absolute next link"])
-async def test_sizes_of_one_call_each_are_asked_for_once_after_each_page(title: str) -> None:
-    asked: list[str] = []
-    sizes = {row["id"]: row["size"] for row in ROWS}
-
-    def answers(request: Request) -> object:
-        found = re.fullmatch("audiences/([0-9]+)/size", request.path)
-        if found is None:
-            answer: Any = PATTERNS[title][0](request)
-            key = next(key for key in ("data", "items", "results") if key in answer)
-            return {**answer, key: [{"id": row["id"], "name": row["name"]} for row in answer[key]]}
-        asked.append(found[1])
-        return {"count": sizes[found[1]]}
-
-    walk = await walked(vendor_of(title, SIZES), answers)
-    assert list(walk.rows) == asked == list(sizes)
-    assert (walk.sum_of_sizes, walk.unknown_sizes) == (SIZED, 0)
-    assert walk.pages == PATTERNS[title][1] + len(ROWS)
-
-
-async def test_no_size_is_asked_for_of_a_row_that_is_broken_or_came_before() -> None:
-    rows = [{"id": "1"}, None, {"id": "../x"}, {"id": "1"}, {"id": ["2"]}, {"id": "3"}]
-    asked: list[str] = []
-
-    def answers(request: Request) -> object:
-        asked.append(request.path)
-        return {"data": rows} if request.path == "audiences" else {"count": 5}
-
-    walk = await walked(vendor_of("No pages", SIZES), answers)
-    assert asked == ["audiences", "audiences/1/size", "audiences/3/size"]
-    assert {id: row.size for id, row in walk.rows.items()} == {"1": 5, "../x": None, "3": 5}
-    assert (walk.invalid, walk.duplicates, walk.done) == (2, 1, True)
-
-
-async def test_an_empty_list_whose_sizes_cost_a_call_each_is_whole() -> None:
-    walk = await walked(vendor_of("No pages", SIZES), lambda request: {"data": []})
-    assert (walk.rows, walk.pages) == ({}, 1)
+async def test_sizes_of_one_call_each_are_asked_for_by_the_recipe_of_the_guide() -> None:
+    vendor = vendor_of("No pages", SIZES)
+    walk = await walked(vendor, no_pages)
+    rows = list(walk.rows.values())
+    assert all(row.size_pending and row.size is None for row in rows)
+    request = vendor.count_request(rows[3:4], {})
+    assert (request.path, request.pace) == ("audiences/3/size", "count")
+    assert vendor.parse_counts({"count": 7}, rows[3:4])["3"].size == 7
 
 
 @pytest.mark.parametrize(

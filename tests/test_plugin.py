@@ -166,11 +166,11 @@ async def test_an_audience_of_a_plug_in_is_found_by_its_ref(there: Environment) 
     assert [asked.path for asked in served.asked] == ["/v1/lists/lst_4101"]
 
 
-async def test_the_variables_of_a_plug_in_are_named_where_nothing_is_set(there: Environment) -> None:
+async def test_a_plug_in_is_named_where_nothing_is_set(there: Environment) -> None:
     async with there.server([]) as server:
         answer = await server.ask("tools/call", name="list_audiences", arguments={})
     assert answer["result"]["isError"]
-    assert "EXAMPLELISTS_API_KEY" in answer["result"]["content"][0]["text"]
+    assert "examplelists" in answer["result"]["content"][0]["text"]
 
 
 def test_the_example_passes_its_own_tests_in_that_environment(there: Environment, example: Path) -> None:

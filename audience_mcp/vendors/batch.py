@@ -56,7 +56,7 @@ class Batch(Vendor):
         ),
         Setting("max_rps", ("BATCH_MAX_RPS",), "Requests a second to a project", default="1"),
     )
-    size_counts = "custom user ids, reachable or not"
+    size_counts = "custom user ids"
     id_is_name = True
     listings = (
         Listing(
