@@ -13,8 +13,12 @@ from urllib.parse import parse_qs
 import anyio
 import pytest
 
+from audience_mcp.catalog.catalog import open_catalog
+from audience_mcp.catalog.models import to_dict
+from audience_mcp.catalog.query import ListQuery
 from audience_mcp.config import Account, load_configuration
 from audience_mcp.core.errors import VendorError
+from audience_mcp.core.logs import HIDDEN, Redactor
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.pager import Pager
@@ -274,3 +278,31 @@ async def test_every_token_that_is_given_out_is_told_to_those_who_hide_secrets()
         there.clock.advance(4000)
         await there.fetch()
     assert there.learnt == ["token-number-1", "token-number-2"]
+
+
+async def test_a_token_that_was_given_out_is_in_no_answer_even_where_the_vendor_writes_it() -> None:
+    api = Api()
+
+    def answer(asked: Asked) -> Answer:
+        answered = api(asked)
+        if asked.path == "/token" or answered.status != 200:
+            return answered
+        return Answer(200, {"rows": [{"id": "1", "name": f"spent {api.valid} today"}]})
+
+    class Named(Exchanging):
+        def row(self, raw: Mapping[str, object], id: str) -> Row:
+            return Row(id, str(raw["name"]), 1)
+
+    redactor = Redactor([])
+    async with serve_api(answer) as (origin, _):
+        environment = {
+            "ACME_CLIENT": "client-of-acme",
+            "ACME_SECRET": "canary-secret",
+            "ACME_BASE_URL": origin,
+            "ACME_TOKEN_URL": f"{origin}/token",
+        }
+        configured = load_configuration(environment, [Named()])
+        async with open_catalog(configured, learn=redactor.learn) as catalog:
+            shown = redactor.json(to_dict(await catalog.list_audiences(ListQuery())))
+    assert api.valid not in json.dumps(shown)
+    assert shown["audiences"][0]["name"] == f"spent {HIDDEN} today"

@@ -1,6 +1,7 @@
 """The registry: this package's vendors, and those of other packages."""
 
 import logging
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from audience_mcp.config import load_configuration
 from audience_mcp.vendors import Vendor
-from audience_mcp.vendors.registry import built_in_vendors, load_vendors
+from audience_mcp.vendors.registry import BUILT_IN, built_in_vendors, load_vendors
 
 GOOD = """
 import re
@@ -122,3 +123,18 @@ def test_what_a_plug_in_prints_does_not_reach_stdout_which_is_the_protocols(
 ) -> None:
     registered("print('hello from a plug-in')\n" + GOOD)
     assert capsys.readouterr().out == ""
+
+
+def test_the_start_imports_the_adapters_of_what_is_configured_and_no_others() -> None:
+    program = """
+import sys
+from audience_mcp.server.startup import Startup
+from audience_mcp.server.tools import build_server
+startup = Startup({"WHOP_API_KEY": "made-up-key", "WHOP_ACCOUNT_ID": "biz_1"}, sandbox=False)
+build_server(startup.configuration, startup.open_catalog, startup.start_log())
+print(*sorted(name for name in sys.modules if name.startswith("audience_mcp.vendors.")))
+"""
+    ran = [sys.executable, "-c", program]
+    done = subprocess.run(ran, capture_output=True, text=True, timeout=60, check=True)
+    loaded = {name.rpartition(".")[2] for name in done.stdout.split()}
+    assert loaded & set(BUILT_IN) == {"whop"}

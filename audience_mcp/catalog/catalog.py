@@ -154,11 +154,18 @@ def _explain_nothing_read(snapshots: Mapping[SourceReader, Snapshot]) -> str:
 
 @asynccontextmanager
 async def open_catalog(
-    configuration: Configuration, *, clock: Clock | None = None, connect: Connect | None = None
+    configuration: Configuration,
+    *,
+    clock: Clock | None = None,
+    connect: Connect | None = None,
+    learn: Callable[[str], None] | None = None,
 ) -> AsyncIterator[Catalog]:
-    """A catalog whose readings run until this is left; connections are made at the first query."""
+    """A catalog whose readings run until this is left; connections are made at the first query.
+
+    learn: told of each token that a vendor gives out, so that it is hidden as keys are.
+    """
     clock = clock or Clock()
-    over_http = _OverHttp(clock)
+    over_http = _OverHttp(clock, learn)
     async with aclosing(over_http), anyio.create_task_group() as tasks:
         signal = ChangeSignal(clock)
         readers = [
@@ -174,8 +181,9 @@ async def open_catalog(
 class _OverHttp:
     """The ways to vendors, over one pool of connections; both are made when first needed."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, learn: Callable[[str], None] | None) -> None:
         self._clock = clock
+        self._learn = learn
         self._pool: Pool | None = None
 
     def __call__(self, account: Account) -> Fetch:
@@ -185,7 +193,7 @@ class _OverHttp:
         )
 
         self._pool = self._pool or Pool()
-        return VendorClient(account, self._pool, self._clock).fetch
+        return VendorClient(account, self._pool, self._clock, self._learn).fetch
 
     async def aclose(self) -> None:
         """Close every connection; one that will not say good-bye is left to the operating system."""

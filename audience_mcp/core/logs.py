@@ -22,6 +22,14 @@ class Redactor:
     """Replaces secrets in texts and in JSON."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets: list[str] = []
+        self._learn(secrets)
+
+    def learn(self, secret: str) -> None:
+        """Hide this one too, from now on: a token that a vendor has given out, say."""
+        self._learn([secret])
+
+    def _learn(self, secrets: Iterable[str]) -> None:
         # As they are, and as they stand in JSON, in a repr, in a URL and in cleaned text.
         written = {
             form
@@ -30,7 +38,7 @@ class Redactor:
             if len(form) >= SHORTEST_SECRET
         }
         # The longest first, so that one key inside another leaves nothing of it.
-        self._secrets = sorted(written, key=len, reverse=True)
+        self._secrets = sorted(written.union(self._secrets), key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """`text` without secrets."""

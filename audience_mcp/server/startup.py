@@ -26,6 +26,7 @@ class Startup:
 
     def __init__(self, environment: Environment, *, sandbox: bool) -> None:
         self._environment = environment
+        self._redactor: logs.Redactor | None = None
         self.sandbox = sandbox
         if sandbox:
             from audience_mcp.sandbox import Sandbox
@@ -33,7 +34,7 @@ class Startup:
             self._made_up = Sandbox()
             self.configuration = self._at(NOWHERE)
         else:
-            self.configuration = load_configuration(environment, load_vendors().values())
+            self.configuration = load_configuration(environment, load_vendors())
 
     @asynccontextmanager
     async def reachable(self) -> AsyncIterator[Configuration]:
@@ -49,12 +50,13 @@ class Startup:
     @asynccontextmanager
     async def open_catalog(self) -> AsyncIterator[Catalog]:
         """A catalog of the configured sources."""
-        async with self.reachable() as configuration, open_catalog(configuration) as catalog:
+        learn = self._redactor.learn if self._redactor else None
+        async with self.reachable() as configuration, open_catalog(configuration, learn=learn) as catalog:
             yield catalog
 
     def start_log(self, *further_secrets: str, warn: Callable[[str], None] | None = None) -> logs.Redactor:
         """Log to stderr, and tell the configuration's warnings there or by `warn`; what hides its keys."""
-        redactor = logs.Redactor([*self.configuration.secrets, *further_secrets])
+        redactor = self._redactor = logs.Redactor([*self.configuration.secrets, *further_secrets])
         logs.set_up(self.configuration.settings.log_level, redactor)
         for warning in self.configuration.warnings:
             if warn:
