@@ -254,6 +254,8 @@ def test_an_incomplete_answer_says_so_first_and_why(seen: dict[str, Any]) -> Non
     shown = at(seen, "an incomplete answer")["text"]
     assert shown.startswith("Not complete.")
     assert "COMMBOX_API_KEY" in shown.split("audiences\n")[0]
+    assert shown.count("commbox: ") == 1
+    assert shown.count("\nwhop") == 5  # of several sources that were asked, each row names its own
     pending = at(seen, "sizes pending")["text"]
     assert pending.startswith("Not complete.")
     assert "rate limiting this key. Try again in 40 seconds." in pending
