@@ -19,8 +19,9 @@ from rich.text import Text
 from audience_mcp import __version__
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
 from audience_mcp.cli import demo, output, run
-from audience_mcp.cli.answering import EIGHTHS, _bar
 from audience_mcp.cli.app import build_application
+from audience_mcp.cli.options import in_words_of_options
+from audience_mcp.cli.tables import EIGHTHS, draw_bar
 from audience_mcp.core import logs
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
@@ -124,16 +125,21 @@ def undated(answer: dict[str, Any]) -> dict[str, Any]:
 def test_the_options_are_the_tools_parameters_with_their_names_words_and_choices(
     command: str, kind: type[ListQuery] | type[GetQuery]
 ) -> None:
-    told = options(command)
-    own = {"--json", "--csv", "--html", "--sandbox", "--help", "-h"}
+    helps = options(command)
+    own = {"--json", "--csv", "--html", "--sandbox", "--help", "-h", "words"}
+    either = {"--sources", "--source"}  # the same option of both commands
     parameters = tool_schema(kind)["properties"]
-    assert {o.removeprefix("--").replace("-", "_") for o in told.keys() - own} == parameters.keys()
+    names = {o.removeprefix("--").replace("-", "_") for o in helps.keys() - own - either}
+    assert names == parameters.keys() - {"sources", "source"}
+    assert helps["--sources"] == helps["--source"]
     for name, parameter in parameters.items():
-        said = told.get(f"--{name.replace('_', '-')}", parameter["description"])
-        assert parameter["description"] in said
+        said = helps.get(f"--{name.replace('_', '-')}", parameter["description"])
+        assert in_words_of_options(parameter["description"], kind) in said or name == "audience"
         for word in parameter.get("enum", []):
             assert word in said
-        if parameter.get("default"):
+        if name == "limit":
+            assert "Default: all" in said
+        elif parameter.get("default"):
             assert str(parameter["default"]) in said
 
 
@@ -146,8 +152,8 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
         heard.append((query, {**kept, "form": form}))
         return 0
 
-    monkeypatch.setattr("audience_mcp.cli.answering.list_audiences", listen)
-    monkeypatch.setattr("audience_mcp.cli.answering.get_audience", listen)
+    monkeypatch.setattr("audience_mcp.cli.queries.list_audiences", listen)
+    monkeypatch.setattr("audience_mcp.cli.queries.get_audience", listen)
     listed = {
         "sources": "batch,whop",
         "search": "vip",
@@ -180,6 +186,30 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
     assert heard[2][0].model_fields_set == {"sources"}
 
 
+def test_words_after_list_are_a_search_and_one_word_names_sources_for_both_commands(typed: Any) -> None:
+    ran = typed("list", "--sandbox", "black", "friday", "--json")
+    assert undated(ran.json) == undated(tool_answer("list_audiences", {"search": "black friday"}))
+    for flag in ("--source", "--sources"):
+        found = typed("get", "VIP", flag, "whop", "--sandbox", "--json").json["audiences"]
+        assert [audience["ref"] for audience in found] == ["whop:adaud_zt8uPpcmMU2U8"]
+
+
+@pytest.mark.parametrize(
+    ("line", "near"),
+    [
+        (["list", "--sandbox", "--sources", "bach"], "Did you mean 'batch'?"),
+        (["get", "VIP", "--sandbox", "--sources", "woop"], "Did you mean 'whop'?"),
+        (["list", "--srot", "name"], "--sort"),
+        (["install", "claude-desk"], "Did you mean 'claude-desktop'?"),
+        (["install", "cursor", "--vendor", "comm-box"], "Did you mean 'commbox'?"),
+    ],
+)
+def test_what_was_mistyped_is_answered_with_the_nearest_name(typed: Any, line: list[str], near: str) -> None:
+    ran = typed(*line)
+    assert ran.code != 0
+    assert near in ran.err
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -190,15 +220,14 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
         (["list", "--min-size=5", "--max-size=1"], "--min-size (5) is above --max-size (1)"),
         (["list", "--lmit", "3"], "--lmit"),
         (["list", "--limit"], "--limit"),
-        (["list", "vip"], "vip"),
         (["get"], "audience"),
         (["get", ""], "AUDIENCE must not be empty"),
         (["lst"], "lst"),
         (["--host", "0.0.0.0"], "--host and --port are for --http."),
         (["--sandbox", "--port", "80"], "--host and --port are for --http."),
         (["--http", "--port", "eighty"], "--port must be a whole number"),
-        (["--sandbox", "list"], "those of list come after it: audience-mcp list --sandbox."),
-        (["--http", "demo"], "those of demo come after it."),
+        (["--sandbox", "list"], "put options after the command: audience-mcp list --sandbox"),
+        (["--http", "demo"], "put options after the command: audience-mcp demo"),
         (
             ["install", "emacs"],
             "there is no host 'emacs'. Hosts: claude-desktop, claude-code, cursor, vscode.",
@@ -476,9 +505,10 @@ def test_check_tells_which_vendors_are_not_set_up(typed: Any, monkeypatch: pytes
     ran = typed("check")
     assert ran.code == 1
     assert "Set WHOP_ACCOUNT_ID." in ran.out
-    assert (
-        "Not set up: CommBox (COMMBOX_API_KEY); Batch (BATCH_REST_API_KEY and BATCH_PROJECT_KEY)" in ran.out
-    )
+    unset = ran.out.split("Not set up")[1]
+    for line in ("CommBox COMMBOX_API_KEY", "Batch BATCH_REST_API_KEY and BATCH_PROJECT_KEY"):
+        assert line in [" ".join(shown.split()) for shown in unset.splitlines()]
+    assert "Whop" not in unset
     assert "Whop (" not in ran.out
     assert KEYS not in ran.out + ran.err
 
@@ -493,13 +523,13 @@ def test_check_tells_which_vendors_are_not_set_up(typed: Any, monkeypatch: pytes
 def test_a_bar_is_as_long_as_the_size_beside_the_biggest_and_never_invisible(
     size: int | None, expected: str
 ) -> None:
-    assert _bar(size, 1000, 4, True) == expected
+    assert draw_bar(size, 1000, 4, True) == expected
     assert len(EIGHTHS) == 9
 
 
 def test_a_bar_is_made_of_what_the_encoding_has() -> None:
-    assert _bar(500, 1000, 4, False) == "##  "
-    assert _bar(1, 1000, 4, False) == "#   "
+    assert draw_bar(500, 1000, 4, False) == "##  "
+    assert draw_bar(1, 1000, 4, False) == "#   "
 
 
 def test_names_of_wide_letters_stay_in_their_columns(capsys: pytest.CaptureFixture[str]) -> None:

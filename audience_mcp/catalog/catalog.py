@@ -6,6 +6,7 @@ there. `open_catalog` makes one together with the task group in which readings r
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
@@ -44,7 +45,7 @@ MESSAGES = {
     "configuration of this MCP server, and to restart it. Vendors: {vendors}. Their variables are listed by "
     "audience-mcp check, and in the README.",
     "vendor_unconfigured": "{title} is not configured: set {needs} and restart this MCP server. {there}",
-    "no_source": "There is no source '{name}'. {there}",
+    "no_source": "There is no source '{name}'.{near} {there}",
     "configured": "Configured: {names}.",
 }
 
@@ -140,7 +141,9 @@ class Catalog:
         if vendor is not None:
             needs = " and ".join(required_variables(vendor))
             return MESSAGES["vendor_unconfigured"].format(title=vendor.title, needs=needs, there=there)
-        return MESSAGES["no_source"].format(name=clean(given, 60), there=there)
+        similar = difflib.get_close_matches(given.strip().lower(), self._readers, 1)
+        near = f" Did you mean '{similar[0]}'?" if similar else ""
+        return MESSAGES["no_source"].format(name=clean(given, 60), near=near, there=there)
 
 
 def _explain_nothing_read(snapshots: Mapping[SourceReader, Snapshot]) -> str:

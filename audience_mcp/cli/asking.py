@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import anyio
 
-from audience_mcp.cli import FAILED, INTERRUPTED, MISUSED, Stop
+from audience_mcp.cli import FAILED, INTERRUPTED, MISUSED, Stop, say
 from audience_mcp.config import Configuration, required_variables
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.core.logs import Redactor
@@ -32,7 +32,7 @@ def start(*, sandbox: bool) -> tuple[Startup, Redactor]:
 
 
 def _warn(text: str) -> None:
-    print(f"audience-mcp: {text}", file=sys.stderr)
+    say(f"audience-mcp: {text}")
 
 
 def explain_unconfigured(configuration: Configuration) -> str:
@@ -83,10 +83,10 @@ def show_progress(what: str) -> Iterator[Progress | None]:
     if not sys.stderr.isatty() or console.is_dumb_terminal:
         yield None
         return
-    said = TextColumn(
+    message_column = TextColumn(
         "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
     )
-    columns = SpinnerColumn(), BarColumn(bar_width=20), said
+    columns = SpinnerColumn(), BarColumn(bar_width=20), message_column
     with Bar(*columns, console=console, transient=True, expand=True) as bar:
         task = bar.add_task(what, total=None)
 

@@ -15,18 +15,18 @@ from audience_mcp.config import Configuration, required_variables
 
 
 def check_sources(*, sandbox: bool, json: bool) -> int:
-    """Ask each source for a page and print how it went."""
+    """Read a page of each source and print how it went."""
 
     async def main() -> int:
         startup, redactor = start(sandbox=sandbox)
         async with startup.reachable() as configuration:
-            checked = await _asked(configuration)
+            checked = await _check_all(configuration)
         safe = redactor.json([to_dict(one) for one in checked])
         with ignore_broken_pipe():
             if json:
                 write_json({"ok": all_ok(checked), "sources": safe})
             elif checked:
-                _show([Checked.model_validate(one) for one in safe], configuration, Output())
+                _show([Checked.model_validate(one) for one in safe], configuration, Output(), sandbox=sandbox)
         if not checked:
             return refuse(explain_unconfigured(configuration))
         return OK if all_ok(checked) else FAILED
@@ -34,20 +34,20 @@ def check_sources(*, sandbox: bool, json: bool) -> int:
     return run_to_exit(main)
 
 
-async def _asked(configuration: Configuration) -> list[Checked]:
+async def _check_all(configuration: Configuration) -> list[Checked]:
     waiting = [source.name for source in configuration.sources]
     everyone = len(waiting)
     with show_progress(f"asking {', '.join(waiting)}") as tell:
 
-        async def told(checked: Checked) -> None:
+        async def report(checked: Checked) -> None:
             waiting.remove(checked.source)
             if tell:
                 await tell(everyone - len(waiting), everyone, f"asking {', '.join(waiting)}")
 
-        return await check(configuration, told)
+        return await check(configuration, report)
 
 
-def _show(checked: Sequence[Checked], configuration: Configuration, out: Output) -> None:
+def _show(checked: Sequence[Checked], configuration: Configuration, out: Output, *, sandbox: bool) -> None:
     columns = [
         Column("Source", whole=True),
         Column("State", whole=True),
@@ -56,7 +56,7 @@ def _show(checked: Sequence[Checked], configuration: Configuration, out: Output)
     rows: list[list[str | Text]] = []
     for one in checked:
         state = Text("ok", "green") if one.ok else Text("failed", "bold red")
-        rows.append([one.source, state, f"{one.seconds:.2f} s", _found(one)])
+        rows.append([one.source, state, f"{one.seconds:.2f} s", _describe(one)])
     out.table([*columns, Column("Found")], rows)
     out.line()
     fine = sum(one.ok for one in checked)
@@ -64,15 +64,18 @@ def _show(checked: Sequence[Checked], configuration: Configuration, out: Output)
         out.line("Every source can be read." if fine > 1 else "The source can be read.", "bold")
     else:
         out.line(f"{fine:,} of {count_noun(len(checked), 'source')} can be read.", "bold red")
-    there = {one.vendor for one in checked}
-    unset = [v for v in configuration.vendors.values() if v.name not in there]
-    if unset:
-        out.line(
-            "Not set up: " + "; ".join(f"{v.title} ({' and '.join(required_variables(v))})" for v in unset)
+    configured = {one.vendor for one in checked}
+    unset = [v for v in configuration.vendors.values() if v.name not in configured]
+    if unset and not sandbox:
+        out.line()
+        out.line("Not set up, with the variables that each needs:")
+        out.table(
+            [Column("", style="dim", whole=True), Column("", style="dim")],
+            [[f"  {v.title}", " and ".join(required_variables(v))] for v in unset],
         )
 
 
-def _found(one: Checked) -> str:
+def _describe(one: Checked) -> str:
     if one.error is not None:
         return one.error.message.removeprefix(f"{one.source}: ")
     if one.audiences is None:

@@ -15,6 +15,17 @@ from mcp import Client, StdioServerParameters
 Answer = Mapping[str, Any]
 
 
+NEXT = """
+What to do next:
+  audience-mcp list --sandbox --html audiences.html
+      writes these made-up audiences as a page; open it in a browser
+  audience-mcp install claude-desktop --sandbox
+      lets Claude answer such questions from them
+  audience-mcp check
+      with your own keys set: says which sources can be read, and which
+      variables each vendor needs"""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question, the one tool call that answers it, and the answer in words."""
@@ -22,7 +33,7 @@ class Question:
     words: str
     tool: str
     arguments: dict[str, Any]
-    told: Callable[[Answer], list[str]]
+    describe: Callable[[Answer], list[str]]
 
 
 def _row(row: Answer) -> str:
@@ -51,20 +62,21 @@ def _by_source(answer: Answer) -> list[str]:
 
 
 def _one(answer: Answer) -> list[str]:
-    said = []
+    lines = []
     for row in answer["audiences"]:
-        said.append(_row(row))
-        said += [
-            f"{key}: {row[key]}" for key in ("status", "created_at", "updated_at", "details") if key in row
-        ]
-    return said
+        lines.append(_row(row))
+        facts = {key: row[key] for key in ("status", "created_at", "updated_at") if key in row}
+        for key, value in {**facts, **row.get("details", {})}.items():
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            lines.append(f"             {key.removesuffix('_at').replace('_', ' ')}: {text}")
+    return lines
 
 
 QUESTIONS = (
     Question("Which are my five biggest audiences?", "list_audiences", {"limit": 5}, _rows),
     Question("How big is VIP, everywhere?", "list_audiences", {"search": "VIP"}, _rows),
     Question(
-        "How many people are in Whop audiences, all told?",
+        "How many people are in our Whop audiences altogether?",
         "list_audiences",
         {"sources": ["whop"], "limit": 0},
         lambda a: [*_total(a), "A person in two audiences counts twice."],
@@ -75,7 +87,7 @@ QUESTIONS = (
     ),
     Question("What can you see, and is that all of them?", "list_audiences", {"limit": 0}, _by_source),
     Question(
-        "What came in since October?",
+        "What was created since October?",
         "list_audiences",
         {"created_since": "2026-10-01", "sort": "newest", "limit": 5},
         _rows,
@@ -89,14 +101,14 @@ QUESTIONS = (
 )
 
 
-async def _asked(client: Client, question: Question) -> bool:
+async def _ask(client: Client, question: Question) -> bool:
     result = await client.call_tool(question.tool, question.arguments)
     print(f"\n? {question.words}\n  {question.tool}({json.dumps(question.arguments, ensure_ascii=False)})")
     if result.is_error or not isinstance(result.structured_content, dict):
         text = " ".join(block.text for block in result.content if isinstance(block, types.TextContent))
         print(f"  ! {text}")
         return False
-    for line in question.told(result.structured_content):
+    for line in question.describe(result.structured_content):
         print(f"    {line}")
     return True
 
@@ -107,8 +119,9 @@ async def _demo() -> bool:
         tools = await client.list_tools()
         print("Connected over stdio to audience-mcp --sandbox (made-up audiences of four vendors).")
         print(f"Tools: {', '.join(tool.name for tool in tools.tools)}")
-        answered = [await _asked(client, question) for question in QUESTIONS]
+        answered = [await _ask(client, question) for question in QUESTIONS]
     print(f"\n{sum(answered)} of {len(answered)} questions answered, one call each.")
+    print(NEXT)
     return all(answered)
 
 

@@ -25,18 +25,18 @@ NARROW = 80
 
 class _Terminal(Console):
     def on_broken_pipe(self) -> None:
-        """Leave it to `unbroken`, which knows the exit code."""
+        """Leave it to `ignore_broken_pipe`, which knows the exit code."""
         raise BrokenPipeError
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its heading, and how its cells stand."""
+    """A column of a table: its heading, and how its cells are shown."""
 
     heading: str
     right: bool = False
     style: str = ""
-    whole: bool = False  # never broken over lines
+    whole: bool = False  # never wrapped
 
 
 class Output:
@@ -48,7 +48,9 @@ class Output:
         self.width = self._console.width
         self.blocks = "utf" in (self._console.encoding or "").lower()
         if not self.terminal and isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # a name that the encoding lacks must not end it all
+            sys.stdout.reconfigure(
+                errors="replace"
+            )  # a character that the encoding lacks must not stop the output
 
     def line(self, text: str = "", style: str = "", *, indent: int = 0) -> None:
         """One line; on a terminal broken at its width, further lines indented as the first."""
@@ -61,12 +63,12 @@ class Output:
     def table(self, columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> None:
         """Rows under headings; an empty heading everywhere means none are shown."""
         if self.terminal:
-            self._console.print(_laid_out(columns, rows))
+            self._console.print(_build_table(columns, rows))
         else:
-            _plain(columns, [[str(cell) for cell in row] for row in rows])
+            _print_plain(columns, [[str(cell) for cell in row] for row in rows])
 
 
-def _laid_out(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> Table:
+def _build_table(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -> Table:
     headed = any(column.heading for column in columns)
     table = Table(box=None, show_header=headed, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
@@ -82,7 +84,7 @@ def _laid_out(columns: Sequence[Column], rows: Sequence[Sequence[str | Text]]) -
     return table
 
 
-def _plain(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+def _print_plain(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
     headings = [column.heading.upper() for column in columns]
     shown = [headings, *rows] if any(headings) else rows
     widths = [max((cell_len(row[i]) for row in shown), default=0) for i in range(len(columns))]
@@ -95,10 +97,10 @@ def _plain(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
 
 
 def write_json(value: Any) -> None:
-    """One line of JSON, in UTF-8 whatever the locale."""
+    """JSON in UTF-8 whatever the locale: one line for programs, indented on a terminal."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
-    print(json.dumps(value, ensure_ascii=False))
+    print(json.dumps(value, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
 
 
 @contextlib.contextmanager

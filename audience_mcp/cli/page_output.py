@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
-from audience_mcp.cli import Stop
+from audience_mcp.cli import Stop, say
 from audience_mcp.server.page import render_page
 
 
@@ -16,4 +15,4 @@ def write_page(answer: dict[str, Any], file: str) -> None:
         Path(file).write_text(render_page(answer), encoding="utf-8")
     except OSError as e:
         raise Stop(f"{file} cannot be written: {e.strerror or e}. Choose another file.") from None
-    print(f"audience-mcp: wrote {file}. Open it in a browser.", file=sys.stderr)
+    say(f"audience-mcp: wrote {file}. Open it in a browser.")

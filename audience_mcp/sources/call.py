@@ -97,7 +97,9 @@ def _all_counted(due: Sequence[tuple[SourceReader, Sequence[Row]]]) -> bool:
 
 
 def _how_far(readings: dict[SourceReader, Reading]) -> str:
-    started = [(reader, reading) for reader, reading in readings.items() if reading.pager.pages]
+    """How far the readings are, unfinished ones first: a line on a terminal is soon full."""
+    by_need = sorted(readings.items(), key=lambda pair: pair[1].ended)
+    started = [(reader, reading) for reader, reading in by_need if reading.pager.pages]
     said = [
         f"{reader.name}: page {reading.pager.pages}, {reading.progress()}" for reader, reading in started[:6]
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 
 import pytest
@@ -80,11 +82,25 @@ def test_a_terminal_that_can_only_write_lines_gets_only_lines() -> None:
     assert "All app users" in seen.text
 
 
+def test_json_is_indented_for_people_and_is_the_same_json() -> None:
+    seen = on_a_terminal("list", "--sandbox", "--limit", "0", "--json", columns=80)
+    assert json.loads(seen.text)["matched"] == 582
+    assert '  "matched": 582,' in seen.lines
+
+
+def test_the_demo_shows_no_python_and_ends_with_what_to_do_next() -> None:
+    seen = on_a_terminal("demo", columns=80)
+    assert not re.search(r"\{'|': |True|None", seen.text)
+    after = seen.text[seen.text.index("questions answered") :]
+    assert "audience-mcp list --sandbox --html audiences.html" in after
+    assert "audience-mcp check" in after
+
+
 def test_help_fits_an_ordinary_terminal_and_keeps_its_examples_line_by_line() -> None:
     for command in ((), ("list",), ("get",), ("check",), ("install",), ("uninstall",)):
         seen = on_a_terminal(*command, "--help", columns=80)
         assert [line for line in seen.lines if cell_len(line) > 80] == []
-    assert "  audience-mcp list --search vip --limit 10" in on_a_terminal("--help", columns=80).text
+    assert "  audience-mcp list vip --limit 10" in on_a_terminal("--help", columns=80).text
 
 
 def test_a_person_who_starts_the_server_is_told_what_it_waits_for() -> None:
