@@ -1,0 +1,296 @@
+"""Sizes that cost a request each: for which rows they are asked, how often, and what is told meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+from audience_mcp.catalog.catalog import Catalog, open_catalog
+from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.config import Account, load_configuration
+from audience_mcp.core.errors import VendorError
+from audience_mcp.sources.reader import Connect
+from audience_mcp.vendors import Counted, Listing, Rate, Request, Row, Setting, Values, Vendor, array_at
+from tests.support.clock import FakeClock
+
+pytestmark = pytest.mark.anyio
+
+
+class Counting(Vendor):
+    """A vendor whose sizes are counted `batch` at a time."""
+
+    name = "acme"
+    title = "Acme"
+    settings = (
+        Setting("api_key", ("ACME_KEY",), "Key", required=True, secret=True),
+        Setting("base_url", ("ACME_BASE_URL",), "Base URL", default="https://acme.example"),
+    )
+    size_counts = "members"
+    id_shape = re.compile(r"[0-9]{1,9}")
+    listings = (Listing("list", "rows"),)
+    per_second: float = 1000
+
+    def __init__(self, batch: int = 1) -> None:
+        self.counts_per_request = {"": batch}
+
+    def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
+        return {"": [Rate(self.per_second)]}
+
+    def row(self, raw: Mapping[str, object], id: str) -> Row:
+        return Row(id, f"Audience {id}", type="dynamic" if int(id) % 2 else "static", size_pending=True)
+
+    def count_request(self, rows: Sequence[Row], values: Values) -> Request:
+        return Request("count", {"ids": ",".join(row.id for row in rows)})
+
+    def parse_counts(self, body: object, rows: Sequence[Row]) -> Mapping[str, Counted]:
+        return {str(id): Counted(size) for id, size in array_at(body, "counts")}  # type: ignore[misc]
+
+
+@dataclass
+class Api:
+    """What the vendor answers: audience n has 10 n members. counted: the ids of each count request.
+
+    refused: ids that it does not count. faults: raised by the next counts. seconds: how long a count takes.
+    """
+
+    ids: Sequence[object]
+    clock: FakeClock
+    refused: frozenset[str] = frozenset()
+    faults: list[VendorError] = field(default_factory=list)
+    seconds: float = 0
+    lists: int = 0
+    counted: list[list[str]] = field(default_factory=list)
+
+    async def fetch(self, request: Request) -> object:
+        if request.path == "list":
+            self.lists += 1
+            return {"rows": [{"id": id} for id in self.ids]}
+        ids = request.params["ids"].split(",")
+        self.counted.append(ids)
+        if self.seconds:
+            await self.clock.sleep(self.seconds)
+        await anyio.lowlevel.checkpoint()
+        if self.faults:
+            raise self.faults.pop()
+        if self.refused.intersection(ids):
+            raise VendorError("invalid_request", "acme: HTTP 400", status=400)
+        return {"counts": [[id, 10 * int(id)] for id in ids]}
+
+    @property
+    def all_counted(self) -> list[str]:
+        return sorted(id for ids in self.counted for id in ids)
+
+
+@asynccontextmanager
+async def opened(api: Api, vendor: Vendor | None = None, **variables: str) -> AsyncIterator[Catalog]:
+    configured = load_configuration({"ACME_KEY": "made-up-key", **variables}, [vendor or Counting()])
+
+    def connect(account: Account):
+        return api.fetch
+
+    connecting: Connect = connect
+    with anyio.fail_after(30):
+        async with open_catalog(configured, clock=api.clock, connect=connecting) as catalog:
+            yield catalog
+
+
+async def test_every_size_is_counted_once_and_summed() -> None:
+    api = Api(range(1, 8), FakeClock())
+    async with opened(api) as catalog:
+        answer = await catalog.list_audiences(ListQuery())
+        again = await catalog.list_audiences(ListQuery())
+    assert (answer.sum_of_sizes, answer.unknown_sizes, answer.complete) == (280, 0, True)
+    assert again.sum_of_sizes == 280
+    assert api.all_counted == [str(n) for n in range(1, 8)]
+
+
+async def test_only_rows_that_pass_the_questions_other_filters_are_counted() -> None:
+    api = Api(range(1, 8), FakeClock())
+    async with opened(api) as catalog:
+        answer = await catalog.list_audiences(ListQuery(type="static", min_size=30))
+    assert [a.id or a.ref for a in answer.audiences] == ["acme:6", "acme:4"]
+    assert api.all_counted == ["2", "4", "6"]
+
+
+async def test_one_audience_costs_one_count() -> None:
+    api = Api(range(1, 8), FakeClock())
+    async with opened(api) as catalog:
+        (one,) = (await catalog.get_audience(GetQuery(audience="Audience 5"))).audiences
+    assert one.size == 50
+    assert api.counted == [["5"]]
+
+
+async def test_calls_at_once_share_the_counts_of_the_same_rows() -> None:
+    api = Api(range(1, 8), FakeClock())
+    sums: list[int] = []
+
+    async def ask(catalog: Catalog) -> None:
+        sums.append((await catalog.list_audiences(ListQuery(limit=0))).sum_of_sizes)
+
+    async with opened(api) as catalog, anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(ask, catalog)
+    assert sums == [280] * 5
+    assert api.all_counted == [str(n) for n in range(1, 8)]
+
+
+async def test_a_call_that_comes_while_sizes_are_being_counted_asks_for_none_of_them_again() -> None:
+    api, going_on = Api(range(1, 8), FakeClock()), anyio.Event()
+
+    async def fetch(request: Request) -> object:
+        if request.path == "count":
+            api.counted.append(request.params["ids"].split(","))
+            await going_on.wait()
+            return {"counts": [[id, 10 * int(id)] for id in api.counted[-1]]}
+        return await api.fetch(request)
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [Counting()])
+    with anyio.fail_after(30):
+        async with (
+            open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(catalog.list_audiences, ListQuery(limit=0))
+            while not api.counted:
+                await anyio.lowlevel.checkpoint()
+            tasks.start_soon(catalog.list_audiences, ListQuery(limit=0))
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            going_on.set()
+    assert api.all_counted == [str(n) for n in range(1, 8)]
+
+
+@pytest.mark.parametrize(("batch", "requests"), [(1, 7), (3, 3), (7, 1), (50, 1)])
+async def test_as_many_are_counted_in_one_request_as_the_vendor_takes(batch: int, requests: int) -> None:
+    api = Api(range(1, 8), FakeClock())
+    async with opened(api, Counting(batch)) as catalog:
+        answer = await catalog.list_audiences(ListQuery(limit=0))
+    assert answer.sum_of_sizes == 280
+    assert len(api.counted) == requests
+
+
+async def test_an_audience_that_the_vendor_does_not_count_is_unknown_and_the_answer_is_complete() -> None:
+    api = Api(range(1, 8), FakeClock(), refused=frozenset({"3"}))
+    async with opened(api) as catalog:
+        answer = await catalog.list_audiences(ListQuery(detail="full"))
+    (odd,) = [a for a in answer.audiences if a.size is None]
+    assert (odd.id, odd.size_note) == ("3", "the vendor refused to count this audience")
+    assert (answer.sum_of_sizes, answer.unknown_sizes, answer.complete) == (250, 1, True)
+    assert answer.sizes_pending in (None, 0)
+
+
+async def test_a_batch_that_is_refused_is_halved_until_the_one_that_cannot_be_counted_stands_alone() -> None:
+    api = Api(range(1, 17), FakeClock(), refused=frozenset({"11"}))
+    async with opened(api, Counting(16)) as catalog:
+        answer = await catalog.list_audiences(ListQuery(limit=0))
+    assert answer.unknown_sizes == 1
+    assert answer.sum_of_sizes == 10 * (sum(range(1, 17)) - 11)
+    assert len(api.counted) == 1 + 2 * 4
+
+
+async def test_an_id_unlike_the_documented_ones_is_never_put_into_a_count() -> None:
+    class Odd(Counting):
+        id_shape = re.compile("[0-4]")
+
+    api = Api([1, 2, 7], FakeClock())
+    async with opened(api, Odd()) as catalog:
+        answer = await catalog.list_audiences(ListQuery(detail="full"))
+    (odd,) = [a for a in answer.audiences if a.size is None]
+    assert odd.id == "7"
+    assert odd.size_note is not None
+    assert "its id is not like those" in odd.size_note
+    assert api.all_counted == ["1", "2"]
+
+
+async def test_a_fault_in_counting_is_told_and_the_next_call_goes_on_with_what_is_left() -> None:
+    api = Api(range(1, 31), FakeClock(), faults=[VendorError("unavailable", "acme: is away", status=503)])
+    async with opened(api) as catalog:
+        first = await catalog.list_audiences(ListQuery(limit=0))
+        (report,) = first.sources
+        assert not first.complete
+        assert first.sizes_pending
+        assert report.error is not None
+        assert report.error.kind == "unavailable"
+        counted = set(api.all_counted)
+        second = await catalog.list_audiences(ListQuery(limit=0))
+    assert (second.complete, second.sum_of_sizes) == (True, 10 * sum(range(1, 31)))
+    assert api.lists == 1
+    assert len(api.all_counted) == 31  # one was asked for twice: the one that failed
+    assert counted < set(api.all_counted)
+
+
+async def test_sizes_that_cannot_all_come_in_time_are_waited_for_5_seconds_and_go_on_behind_the_answer() -> (
+    None
+):
+    clock = FakeClock()
+    api = Api(range(1, 101), clock, seconds=1)
+    vendor = Counting()
+    vendor.per_second, vendor.at_once = 1, 1  # type: ignore[misc]
+    async with opened(api, vendor) as catalog:
+        began = clock.now()
+        answer = await catalog.list_audiences(ListQuery(limit=0))
+        assert clock.now() - began <= 7
+        (report,) = answer.sources
+        assert not answer.complete
+        assert answer.sizes_pending
+        assert 90 <= answer.sizes_pending <= 97
+        assert answer.unknown_sizes >= answer.sizes_pending
+        assert report.error is not None
+        assert report.error.kind == "timeout"
+        assert report.error.retry_after_s
+        assert "of 100 sizes counted" in report.error.message
+        while len(api.counted) < 100:  # nobody asks meanwhile
+            await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
+        after = await catalog.list_audiences(ListQuery(limit=0))
+    assert (after.complete, after.sum_of_sizes) == (True, 10 * sum(range(1, 101)))
+    assert len(api.counted) == 100
+
+
+async def test_counts_serve_a_later_reading_and_say_when_they_were_made_until_they_are_an_hour_old() -> None:
+    clock = FakeClock()
+    api = Api([1, 2], clock)
+    async with opened(api, AUDIENCE_MCP_CACHE_S="0") as catalog:
+        await catalog.list_audiences(ListQuery())
+        clock.advance(600)
+        later = await catalog.list_audiences(ListQuery())
+        assert (api.lists, len(api.counted)) == (2, 2)
+        assert {a.size_note for a in later.audiences} == {"counted at 2026-11-20T12:00:00Z"}
+        assert later.sum_of_sizes == 30
+        clock.advance(3600)
+        newest = await catalog.list_audiences(ListQuery())
+    assert (api.lists, len(api.counted)) == (3, 4)
+    assert {a.size_note for a in newest.audiences} == {None}
+
+
+@pytest.mark.parametrize("body", [{}, {"counts": None}, []])
+async def test_a_count_that_cannot_be_read_is_unknown_and_not_zero(body: object) -> None:
+    api = Api([1], FakeClock())
+
+    async def fetch(request: Request) -> object:
+        return body if request.path == "count" else await api.fetch(request)
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [Counting()])
+    async with open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog:
+        answer = await catalog.list_audiences(ListQuery())
+    (one,) = answer.audiences
+    assert (one.size, one.size_note) == (None, "the vendor's count could not be read")
+    assert answer.unknown_sizes == 1
+
+
+async def test_a_count_that_leaves_an_audience_out_leaves_its_size_unknown() -> None:
+    class Forgetful(Counting):
+        def parse_counts(self, body: object, rows: Sequence[Row]) -> Mapping[str, Counted]:
+            return dict(list(super().parse_counts(body, rows).items())[1:])
+
+    api = Api(range(1, 4), FakeClock())
+    async with opened(api, Forgetful(3)) as catalog:
+        answer = await catalog.list_audiences(ListQuery())
+    notes = {a.name: a.size_note for a in answer.audiences if a.size is None}
+    assert list(notes.values()) == ["the vendor's count has no figure for this audience"]
+    assert answer.unknown_sizes == 1
