@@ -23,6 +23,7 @@ from audience_mcp.cli.app import build_application
 from audience_mcp.cli.options import in_words_of_options
 from audience_mcp.cli.tables import EIGHTHS, draw_bar
 from audience_mcp.core import logs
+from audience_mcp.core.secrets import HIDDEN
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.server import http as hosting
@@ -464,7 +465,7 @@ def test_a_key_in_a_vendors_answer_is_not_shown(typed: Any, sandbox: Switched) -
     sandbox.rows["batch"] = [row]
     for line in (["list", "--sources", "batch"], ["get", "batch:leak"], ["get", "batch:leak", "--json"]):
         ran = typed(*line)
-        assert f"x {logs.HIDDEN} x" in ran.out
+        assert f"x {HIDDEN} x" in ran.out
         assert key not in ran.out + ran.err
 
 

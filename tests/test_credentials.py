@@ -302,7 +302,7 @@ async def test_a_token_that_was_given_out_is_in_no_answer_even_where_the_vendor_
             "ACME_TOKEN_URL": f"{origin}/token",
         }
         configured = load_configuration(environment, [Named()])
-        async with open_catalog(configured, learn=redactor.learn) as catalog:
+        async with open_catalog(configured, redactor=redactor) as catalog:
             shown = redactor.json(to_dict(await catalog.list_audiences(ListQuery())))
     assert api.valid not in json.dumps(shown)
     assert shown["audiences"][0]["name"] == f"spent {HIDDEN} today"

@@ -26,7 +26,6 @@ import audience_mcp.server.tools
 from audience_mcp.catalog.catalog import open_catalog
 from audience_mcp.cli.app import build_application
 from audience_mcp.config import Account, load_configuration
-from audience_mcp.core import logs
 from audience_mcp.core.audience import Row
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED
@@ -116,7 +115,6 @@ async def client_of(
     server = build_server(
         configured,
         lambda: open_catalog(configured, clock=clock or FakeClock(), connect=connect),
-        logs.Redactor([]),
     )
     with anyio.fail_after(60):
         async with Client(server) as client:

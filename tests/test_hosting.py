@@ -12,7 +12,6 @@ import pytest
 
 from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.config import load_configuration
-from audience_mcp.core import logs
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.server import http as hosting
 from audience_mcp.server.auth import AccessPolicy, access_policy
@@ -187,7 +186,7 @@ async def test_one_catalog_is_opened_for_all_requests_and_closed_at_the_end() ->
             yield catalog
         events.append("closed")
 
-    app = hosting.build_app(configured, opened, AccessPolicy(None, LOOPBACK), logs.Redactor([]))
+    app = hosting.build_app(configured, opened, AccessPolicy(None, LOOPBACK))
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_audiences"}}
     async with app.router.lifespan_context(app):
@@ -204,7 +203,7 @@ async def test_one_catalog_is_opened_for_all_requests_and_closed_at_the_end() ->
 def anywhere() -> hosting.Starlette:
     configured = load_configuration({}, load_vendors().values())
     who = access_policy({}, reachable_via=None)
-    return hosting.build_app(configured, lambda: open_catalog(configured), who, logs.Redactor([]))
+    return hosting.build_app(configured, lambda: open_catalog(configured), who)
 
 
 async def status_of(app: hosting.Starlette, **headers: str) -> int:

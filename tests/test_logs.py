@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from audience_mcp.core.logs import HIDDEN, SHORTEST_SECRET, Redactor, set_up
+from audience_mcp.core.logs import set_up
+from audience_mcp.core.secrets import HIDDEN, SHORTEST_SECRET, Redactor
 
 KEY = "canary-0123456789"
 
@@ -75,11 +76,11 @@ def test_what_stands_for_a_secret_is_never_longer_than_it() -> None:
 
 @pytest.mark.parametrize("length", range(4, len(KEY)))
 def test_the_beginning_of_a_key_is_hidden_where_the_text_was_cut_in_it(length: int) -> None:
-    assert Redactor([KEY]).text(f"key={KEY[:length]}… and more…") == f"key={HIDDEN}… and more…"
+    assert Redactor([KEY]).log_line(f"key={KEY[:length]}… and more…") == f"key={HIDDEN}… and more…"
 
 
 def test_a_text_that_was_cut_elsewhere_stays_as_it_is() -> None:
-    assert Redactor([KEY]).text(f"can… {KEY[:9]} …") == f"can… {KEY[:9]} …"
+    assert Redactor([KEY]).log_line(f"can… {KEY[:9]} …") == f"can… {KEY[:9]} …"
 
 
 def test_a_key_with_inner_spaces_is_hidden_as_cleaned_text_has_it() -> None:

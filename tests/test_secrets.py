@@ -20,6 +20,7 @@ import pytest
 
 from audience_mcp.core.logs import HIDDEN
 from tests.support.process import Spoken, environment
+from tests.support.served import connected
 
 pytestmark = pytest.mark.anyio
 
@@ -218,13 +219,8 @@ async def asked_everything(server: Spoken) -> list[Any]:
             for ref in (f"smallest-gone:{OBJECT_ID}", "acme-one:a1", "batch:x", "whop:adaud_1")
         ),
         {"audience": "a1", "source": "acme-start"},
-        *({"audience": key, "source": "smallest-gone"} for key in KEYS.values()),
-        {"audience": "x", "source": KEYS["COMMBOX_API_KEY"], KEYS["WHOP_API_KEY"]: 1},
-        {"audience": "x", "source": KEYS["COMMBOX_API_KEY"]},
     ):
         await call(server, "get_audience", **arguments)
-    await call(server, KEYS["COMMBOX_API_KEY"])
-    await server.ask("tools/call", name="list_audiences", arguments=KEYS["WHOP_API_KEY"])
     assert server.process.stdin is not None
     await server.process.stdin.send(b'{"' + KEYS["ACME_KEY_ONE"].encode() + b"\n")
     assert (await server.ask("ping"))["result"] == {}
@@ -261,3 +257,33 @@ async def test_no_byte_that_leaves_the_program_is_of_a_key(tmp_path: Path) -> No
             assert not any(form in text for form in spelled(value)), f"{what} has {variable}"
         where = text.find(MARK)
         assert where < 0, f"{what} has a part of a key: {text[max(0, where - 200) : where + 100]!r}"
+
+
+async def test_no_answer_tells_whether_a_caller_has_guessed_the_beginning_of_a_key() -> None:
+    key = "sk_sandbox_smallest_key"
+    async with connected() as there:
+        for guesses in (key[:8], key[:12], key):
+            wrong = "".join(chr(ord(c) ^ 1) if c.isalpha() else c for c in guesses)
+            for make in (
+                lambda text: ("get_audience", {"audience": f"{text}… and {text}"}),
+                lambda text: ("get_audience", {"audience": "x", text: 1}),
+                lambda text: ("get_audience", {"audience": "x", "source": text}),
+                lambda text: ("list_audiences", {"sources": [f"{text}…"]}),
+            ):
+                right, other = [
+                    (await there.client.call_tool(*make(text))).content[0].text.replace(text, "(sent)")  # type: ignore[union-attr]
+                    for text in (guesses, wrong)
+                ]
+                assert right == other
+
+
+async def test_a_key_in_an_audiences_name_is_hidden_and_cannot_be_searched_for() -> None:
+    row = {"id": "1", "name": "Key sandbox-commbox-key", "type": "Static", "user_count": 5}
+    escaped = {**row, "id": "2", "name": "sandbox\u002dcommbox-key"}
+    async with connected({"commbox": [row, escaped]}) as there:
+        answer = (await there.client.call_tool("list_audiences", {"sources": ["commbox"]})).structured_content
+        assert answer is not None
+        assert [row["name"] for row in answer["audiences"]] == ["Key ****", "****"]
+        found = await there.client.call_tool("list_audiences", {"search": "sandbox-commbox-key"})
+        assert found.structured_content is not None
+        assert found.structured_content["matched"] == 0

@@ -149,14 +149,13 @@ async def test_an_error_inside_the_server_is_told_without_its_words(
     from contextlib import asynccontextmanager
 
     from audience_mcp.config import load_configuration
-    from audience_mcp.core import logs
     from audience_mcp.server.tools import build_server
 
     @asynccontextmanager
     async def broken() -> AsyncIterator[Any]:
         yield object()  # no catalog at all
 
-    server = build_server(load_configuration({}, []), broken, logs.Redactor([]))
+    server = build_server(load_configuration({}, []), broken)
     async with Client(server) as client:
         result = await client.call_tool("list_audiences", {})
         assert result.is_error

@@ -26,6 +26,7 @@ from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.progress import Progress
+from audience_mcp.core.secrets import Redactor
 from audience_mcp.core.text import clean
 from audience_mcp.sources.call import CallSession
 from audience_mcp.sources.pager import Fetch
@@ -161,18 +162,22 @@ async def open_catalog(
     *,
     clock: Clock | None = None,
     connect: Connect | None = None,
-    learn: Callable[[str], None] | None = None,
+    redactor: Redactor | None = None,
 ) -> AsyncIterator[Catalog]:
     """A catalog whose readings run until this is left; connections are made at the first query.
 
-    learn: told of each token that a vendor gives out, so that it is hidden as keys are.
+    redactor: takes the keys out of what vendors send, and learns the tokens that they give out.
     """
     clock = clock or Clock()
-    over_http = _OverHttp(clock, learn)
+    redactor = redactor or Redactor()
+    redactor.add(*configuration.secrets)
+    over_http = _OverHttp(clock, redactor)
     async with aclosing(over_http), anyio.create_task_group() as tasks:
         signal = ChangeSignal(clock)
         readers = [
-            SourceReader(source, connect or over_http, tasks, signal, clock, configuration.settings.cache_s)
+            SourceReader(
+                source, connect or over_http, tasks, signal, clock, configuration.settings.cache_s, redactor
+            )
             for source in configuration.sources
         ]
         try:
@@ -184,9 +189,9 @@ async def open_catalog(
 class _OverHttp:
     """The ways to vendors, over one pool of connections; both are made when first needed."""
 
-    def __init__(self, clock: Clock, learn: Callable[[str], None] | None) -> None:
+    def __init__(self, clock: Clock, redactor: Redactor) -> None:
         self._clock = clock
-        self._learn = learn
+        self._redactor = redactor
         self._pool: Pool | None = None
 
     def __call__(self, account: Account) -> Fetch:
@@ -196,7 +201,7 @@ class _OverHttp:
         )
 
         self._pool = self._pool or Pool()
-        return VendorClient(account, self._pool, self._clock, self._learn).fetch
+        return VendorClient(account, self._pool, self._clock, self._redactor).fetch
 
     async def aclose(self) -> None:
         """Close every connection; one that will not say good-bye is left to the operating system."""

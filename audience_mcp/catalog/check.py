@@ -13,6 +13,7 @@ from audience_mcp.catalog.reports import to_problem
 from audience_mcp.config import Configuration, Source
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import VendorError
+from audience_mcp.core.secrets import Redactor
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.pager import Pager
@@ -93,11 +94,15 @@ async def _one_page(source: Source, pool: Pool, clock: Clock) -> tuple[Pager | N
     account = source.account
     try:
         assert account is not None  # noqa: S101 (the caller looked)
-        pager = new_pager(source, VendorClient(account, pool, clock).fetch)
+        pager = new_pager(source, VendorClient(account, pool, clock, Redactor(account.secrets)).fetch)
         await pager.next_page()
     except VendorError as e:
         return None, e
-    except Exception as e:  # a vendor's code may be another package's; the other sources are still asked
+    except (
+        Exception,
+        SystemExit,
+        GeneratorExit,
+    ) as e:  # a vendor's code may be another package's; the other sources are still asked
         log.exception("%s: the check failed", source.name)
         text = f"{source.name}: the check failed inside audience-mcp ({type(e).__name__}); its log has more."
         return None, VendorError("bad_response", text)

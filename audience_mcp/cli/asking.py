@@ -13,7 +13,6 @@ import anyio
 from audience_mcp.cli import FAILED, INTERRUPTED, MISUSED, Stop, say
 from audience_mcp.config import Configuration, required_variables
 from audience_mcp.core.errors import ConfigurationError
-from audience_mcp.core.logs import Redactor
 from audience_mcp.core.process import exit_within
 from audience_mcp.core.progress import Progress
 from audience_mcp.server.startup import Startup
@@ -22,13 +21,14 @@ END_WITHIN_S = 1.0
 """After the answer, a thread that is stuck (a name look-up can be) holds the exit no longer."""
 
 
-def start(*, sandbox: bool) -> tuple[Startup, Redactor]:
-    """What the environment configures, with the log set up; what hides its keys. Raises Stop."""
+def start(*, sandbox: bool) -> Startup:
+    """What the environment configures, with the log set up. Raises Stop."""
     try:
         startup = Startup(os.environ, sandbox=sandbox)
     except ConfigurationError as e:
         raise Stop(str(e), MISUSED) from None
-    return startup, startup.start_log(warn=_warn)
+    startup.start_log(warn=_warn)
+    return startup
 
 
 def _warn(text: str) -> None:

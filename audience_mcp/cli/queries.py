@@ -68,7 +68,7 @@ def _run(
     """Ask, then print in that form, or write a file that is a page."""
 
     async def main() -> int:
-        startup, redactor = start(sandbox=sandbox)
+        startup = start(sandbox=sandbox)
         if not startup.configuration.sources:
             return refuse(explain_unconfigured(startup.configuration))
         async with startup.open_catalog() as catalog:
@@ -76,22 +76,21 @@ def _run(
                 try:
                     answer = await ask(catalog, tell)
                 except ToolError as e:
-                    return refuse(in_words_of_options(redactor.text(str(e))))
-        safe = redactor.json(to_dict(answer))
+                    return refuse(in_words_of_options(str(e)))
         if page is not None:
             from audience_mcp.cli.page_output import write_page
 
-            write_page(safe, page)
+            write_page(to_dict(answer), page)
             _warn_of_errors(answer)
             return OK if answer.complete else INCOMPLETE
         with ignore_broken_pipe():
             if form == "json":
-                write_json(safe)
+                write_json(to_dict(answer))
             elif form == "csv":
-                write_csv(type(answer).model_validate(safe))
+                write_csv(answer)
                 _warn_of_errors(answer)
             else:
-                show(type(answer).model_validate(safe), Output())
+                show(answer, Output())
         return OK if answer.complete else INCOMPLETE
 
     return run_to_exit(main)

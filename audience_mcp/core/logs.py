@@ -2,71 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import threading
-from collections.abc import Iterable
 from typing import Any
-from urllib.parse import quote
 
-from audience_mcp.core.text import CUT, strip_invisible
-
-SHORTEST_SECRET = 4
-"""A shorter value is no key, and hiding it would hide half of every line."""
-HIDDEN = "****"
-"""What stands for a secret: never longer than one, so that no answer outgrows its budget."""
-
-
-class Redactor:
-    """Replaces secrets in texts and in JSON."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets: list[str] = []
-        self._learn(secrets)
-
-    def learn(self, secret: str) -> None:
-        """Hide this one too, from now on: a token that a vendor has given out, say."""
-        self._learn([secret])
-
-    def _learn(self, secrets: Iterable[str]) -> None:
-        # As they are, and as they stand in JSON, in a repr, in a URL and in cleaned text.
-        written = {
-            form
-            for s in secrets
-            for form in (s, json.dumps(s)[1:-1], repr(s)[1:-1], quote(s, ""), strip_invisible(s))
-            if len(form) >= SHORTEST_SECRET
-        }
-        # The longest first, so that one key inside another leaves nothing of it.
-        self._secrets = sorted(written.union(self._secrets), key=len, reverse=True)
-
-    def text(self, text: str) -> str:
-        """`text` without secrets."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, HIDDEN)
-        return self._without_beginnings(text) if CUT in text else text
-
-    def _without_beginnings(self, text: str) -> str:
-        """`text` without secrets of which only the beginning is there, because the text was cut in them."""
-        parts = text.split(CUT)
-        for n, part in enumerate(parts[:-1]):
-            for secret in self._secrets:
-                lengths = range(len(secret) - 1, SHORTEST_SECRET - 1, -1)
-                if length := next((k for k in lengths if part.endswith(secret[:k])), 0):
-                    parts[n] = part[:-length] + HIDDEN
-                    break
-        return CUT.join(parts)
-
-    def json(self, value: Any) -> Any:
-        """A JSON value without secrets in any of its texts."""
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {self.text(key): self.json(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.json(item) for item in value]
-        return value
+from audience_mcp.core.secrets import Redactor
 
 
 class _Formatter(logging.Formatter):
@@ -79,7 +20,7 @@ class _Formatter(logging.Formatter):
         return "\\n".join(super().formatMessage(record).splitlines())
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redactor.text(super().format(record))
+        return self._redactor.log_line(super().format(record))
 
 
 def set_up(level: str, redactor: Redactor) -> None:

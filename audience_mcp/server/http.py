@@ -28,7 +28,6 @@ from starlette.routing import Route
 
 from audience_mcp.catalog.catalog import Catalog
 from audience_mcp.config import Configuration, Environment
-from audience_mcp.core import logs
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.core.process import exit_within, tune_gc
 from audience_mcp.server.auth import AccessPolicy, HeaderGuard, TokenGuard, access_policy
@@ -67,7 +66,8 @@ def create_app() -> Starlette:
         _say(str(e))
         sys.exit(STARTUP_FAILURE)
     tune_gc()
-    return build_app(startup.configuration, startup.open_catalog, to_all, _start_log(startup, to_all))
+    _start_log(startup, to_all)
+    return build_app(startup.configuration, startup.open_catalog, to_all)
 
 
 def serve(*, sandbox: bool, host: str, port: int, environment: Environment | None = None) -> int:
@@ -92,7 +92,7 @@ def serve(*, sandbox: bool, host: str, port: int, environment: Environment | Non
     except _CannotListen as e:
         _say(str(e))
         return 1
-    redactor = _start_log(startup, who)
+    _start_log(startup, who)
     tune_gc()
     raise_descriptor_limit()
     at = f"http://{shown}:{listening.getsockname()[1]}/mcp"
@@ -105,7 +105,7 @@ def serve(*, sandbox: bool, host: str, port: int, environment: Environment | Non
 
     server = _Server(
         uvicorn.Config(
-            build_app(startup.configuration, told, who, redactor),
+            build_app(startup.configuration, told, who),
             loop="asyncio",
             http=BoundedProtocol,
             backlog=BACKLOG,
@@ -126,12 +126,10 @@ def serve(*, sandbox: bool, host: str, port: int, environment: Environment | Non
     return 0
 
 
-def build_app(
-    configured: Configuration, opened: OpenCatalog, who: AccessPolicy, redactor: logs.Redactor
-) -> Starlette:
+def build_app(configured: Configuration, opened: OpenCatalog, who: AccessPolicy) -> Starlette:
     """The app. Its lifespan opens the catalog, once, for all requests."""
     manager = StreamableHTTPSessionManager(
-        build_server(configured, opened, redactor),
+        build_server(configured, opened),
         stateless=True,
         json_response=False,  # a single JSON response would have no room for progress
         security_settings=who.security(),
@@ -204,10 +202,9 @@ def _listening(family: socket.AddressFamily, address: str, port: int) -> socket.
         raise _CannotListen(f"cannot listen on port {port} of {address}: {why}.") from e
 
 
-def _start_log(startup: Startup, who: AccessPolicy) -> logs.Redactor:
-    redactor = startup.start_log(*([who.token] if who.token else []))
+def _start_log(startup: Startup, who: AccessPolicy) -> None:
+    startup.start_log(*([who.token] if who.token else []))
     quiet_logs()
-    return redactor
 
 
 def _say(sentence: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.config import Configuration, Environment, load_configuration, load_sandbox_configuration
 from audience_mcp.core import logs
+from audience_mcp.core.secrets import Redactor
 from audience_mcp.vendors.registry import built_in_vendors, load_vendors
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,8 @@ class Startup:
 
     def __init__(self, environment: Environment, *, sandbox: bool) -> None:
         self._environment = environment
-        self._redactor: logs.Redactor | None = None
         self.sandbox = sandbox
+        self.redactor = Redactor()
         if sandbox:
             from audience_mcp.sandbox import Sandbox
 
@@ -50,20 +51,22 @@ class Startup:
     @asynccontextmanager
     async def open_catalog(self) -> AsyncIterator[Catalog]:
         """A catalog of the configured sources."""
-        learn = self._redactor.learn if self._redactor else None
-        async with self.reachable() as configuration, open_catalog(configuration, learn=learn) as catalog:
+        async with (
+            self.reachable() as configuration,
+            open_catalog(configuration, redactor=self.redactor) as catalog,
+        ):
             yield catalog
 
-    def start_log(self, *further_secrets: str, warn: Callable[[str], None] | None = None) -> logs.Redactor:
+    def start_log(self, *further_secrets: str, warn: Callable[[str], None] | None = None) -> Redactor:
         """Log to stderr, and tell the configuration's warnings there or by `warn`; what hides its keys."""
-        redactor = self._redactor = logs.Redactor([*self.configuration.secrets, *further_secrets])
-        logs.set_up(self.configuration.settings.log_level, redactor)
+        self.redactor.add(*self.configuration.secrets, *further_secrets)
+        logs.set_up(self.configuration.settings.log_level, self.redactor)
         for warning in self.configuration.warnings:
             if warn:
                 warn(warning)
             else:
                 log.warning("%s", warning)
-        return redactor
+        return self.redactor
 
     def _at(self, origin: str) -> Configuration:
         variables = self._made_up.environment(origin)

@@ -32,10 +32,10 @@ def serve(*, sandbox: bool = False, environment: Environment | None = None) -> i
     except ConfigurationError as e:
         print(f"audience-mcp: {e}", file=sys.stderr)  # noqa: T201 (stderr; the log is not set up yet)
         return 2
-    redactor = startup.start_log()
+    startup.start_log()
     if sys.stdin.isatty():
         print(WAITING, file=sys.stderr)  # noqa: T201
-    server = build_server(startup.configuration, lambda: _open_bounded(startup), redactor)
+    server = build_server(startup.configuration, lambda: _open_bounded(startup))
 
     async def run() -> None:
         async with stdio_server(stdin=open_stdin()) as (incoming, outgoing):

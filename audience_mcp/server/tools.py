@@ -26,7 +26,6 @@ from audience_mcp.catalog.models import AudienceList, AudienceMatch, to_dict
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
 from audience_mcp.config import Configuration
 from audience_mcp.core.errors import ToolError
-from audience_mcp.core.logs import Redactor
 from audience_mcp.core.progress import Progress
 from audience_mcp.core.text import to_json
 from audience_mcp.server import view
@@ -143,7 +142,7 @@ def write_instructions(configuration: Configuration) -> str:
     )
 
 
-def build_server(configuration: Configuration, opened: OpenCatalog, redactor: Redactor) -> Server[Catalog]:
+def build_server(configuration: Configuration, opened: OpenCatalog) -> Server[Catalog]:
     """The server; `opened` makes the catalog once the server runs."""
 
     @asynccontextmanager
@@ -161,9 +160,9 @@ def build_server(configuration: Configuration, opened: OpenCatalog, redactor: Re
         if tool is None:
             raise MCPError(types.INVALID_PARAMS, UNKNOWN_TOOL.format(tools=" and ".join(TOOLS)))
         try:
-            answer = redactor.json(await tool.call(ctx.lifespan_context, params.arguments, _progress(ctx)))
+            answer = await tool.call(ctx.lifespan_context, params.arguments, _progress(ctx))
         except ToolError as e:
-            return _error(redactor.text(str(e)))
+            return _error(str(e))
         except Exception:
             log.exception("%s failed", tool.name)
             return _error(FAULT)

@@ -10,7 +10,7 @@ import logging
 import math
 import ssl
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +19,7 @@ import httpx
 from audience_mcp.config import Account
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import Kind, PagingStopped, VendorError
+from audience_mcp.core.secrets import Redactor
 from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.credentials import Credentials
 from audience_mcp.sources.pacing import Pacing, Paused
@@ -100,7 +101,7 @@ class _Sent:
 class VendorClient:
     """The HTTP of one account: address, credentials, pace and retries.
 
-    learn: told of a secret that the vendor has given out (an exchanged token), so that it is hidden too.
+    redactor: takes secrets out of what the vendor sends, and learns those that it gives out.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class VendorClient:
         account: Account,
         pool: Pool,
         clock: Clock | None = None,
-        learn: Callable[[str], None] | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         self.account = account
         self._pool = pool
@@ -121,7 +122,8 @@ class VendorClient:
             raise VendorError(kind, text) from None
         self._retry_budget = RETRY_BUDGET
         self._pacing = Pacing(account.vendor.rates(account.values), self._clock)
-        self._credentials = Credentials(account, self._exchange, self._clock, learn)
+        self._redactor = redactor or Redactor(account.secrets)
+        self._credentials = Credentials(account, self._exchange, self._clock, self._redactor.add)
 
     async def fetch(self, request: Request) -> object:
         """The JSON that answers `request`, after as many as 4 attempts. Raises VendorError.
@@ -258,7 +260,7 @@ class VendorClient:
         response = Response(request, http.status_code, headers, body, is_json, now)
         status = account.vendor.status_of(response) if judged else response.status
         if status == 200 and is_json:
-            return _Answered(status, body)
+            return _Answered(status, self._redactor.body(raw, body) if judged else body)
         if status == 200 and raw and not {"content-length", "transfer-encoding"} & set(headers):
             # Of such a response nothing but its sense tells whether it came to its end.
             raise self._fail("cut_off", again=True)

@@ -18,6 +18,7 @@ import anyio
 
 from audience_mcp.core.audience import AudienceType, Row, Status
 from audience_mcp.core.errors import PagingStopped, UnexpectedShape, VendorError
+from audience_mcp.core.secrets import HIDDEN, Redactor
 from audience_mcp.core.values import as_count, as_id
 from audience_mcp.vendors.listing import Listing
 from audience_mcp.vendors.parsing import is_object
@@ -99,6 +100,7 @@ class Pager:
         fetch: Fetch,
         nested: Nested | None = None,
         at_once: int = 1,
+        redactor: Redactor | None = None,
     ) -> None:
         self.rows: dict[str, Row] = {}
         self.pages = 0
@@ -115,6 +117,7 @@ class Pager:
         self._begin = begin
         self._nested = nested
         self._at_once = at_once
+        self._redactor = redactor or Redactor()
         self._steps: deque[_Step] | None = None
         self._lists: list[_List] = []
         self._read: list[_Step] = []
@@ -188,8 +191,9 @@ class Pager:
         self.pages += 1
         if step.listing.total is None:
             step.listing.total = as_count(page.total)
-        if page.note and page.note not in self.notes:
-            self.notes.append(page.note)
+        note = self._redactor.text(page.note) if page.note else None
+        if note and note not in self.notes:
+            self.notes.append(note)
         self._finish(step)
         if page.rows and not usable:
             raise VendorError("bad_response", self._say("unusable", count=len(page.rows)))
@@ -217,6 +221,8 @@ class Pager:
             if row.id in self.rows:
                 self.duplicates += 1
                 continue
+            if row.size_note:
+                row.size_note = self._redactor.text(row.size_note)
             self.rows[row.id] = row
             step.ids.append(row.id)
             step.listing.read += 1
@@ -343,7 +349,9 @@ def row_of(vendor: Reads, raw: object, request: Request | None = None) -> Row | 
         if id is None:
             return None
         full = id if listing is None else as_id(listing.full_id(id, parent))
-        row = None if full is None else _sound(vendor.row(raw, full), full)
+        # An id that held a key cannot be asked for: its row is broken.
+        broken = full is None or HIDDEN in full
+        row = None if broken or full is None else _sound(vendor.row(raw, full), full)
     except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 (it loses no other row)
         return None
     if row is not None and listing is not None and listing.kind is not None:

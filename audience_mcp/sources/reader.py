@@ -17,6 +17,7 @@ from audience_mcp.config import Account, Source
 from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import VendorError
+from audience_mcp.core.secrets import Redactor
 from audience_mcp.sources.counts import SizeCounter
 from audience_mcp.sources.freshness import LAST_COMPLETE_S, Times, can_resume, serves
 from audience_mcp.sources.lookups import LookUp, LookUps
@@ -121,6 +122,7 @@ class SourceReader:
         signal: ChangeSignal,
         clock: Clock,
         cache_s: float,
+        redactor: Redactor | None = None,
     ) -> None:
         self.source = source
         self._connect = connect
@@ -128,6 +130,7 @@ class SourceReader:
         self._signal = signal
         self._clock = clock
         self._cache_s = cache_s
+        self._redactor = redactor or Redactor()
         self._way: Fetch | None = None
         self._reading: Reading | None = None
         self._last_complete: Reading | None = None
@@ -212,7 +215,7 @@ class SourceReader:
         return self.source.problem or VendorError("not_configured", text)
 
     def _new_pager(self) -> Pager:
-        return new_pager(self.source, self._fetch)
+        return new_pager(self.source, self._fetch, self._redactor)
 
     def _keep(self, reading: Reading) -> None:
         """Keep what was read before a new reading begins, in case that one gets less far."""
@@ -362,7 +365,7 @@ class SourceReader:
         return {"source": self.name, "count": count, "rows": "row" if count == 1 else "rows"}
 
 
-def new_pager(source: Source, fetch: Fetch) -> Pager:
+def new_pager(source: Source, fetch: Fetch, redactor: Redactor | None = None) -> Pager:
     """A pager over all listings of a source."""
     vendor, values = source.vendor, source.account.values if source.account else {}
     return Pager(
@@ -372,4 +375,5 @@ def new_pager(source: Source, fetch: Fetch) -> Pager:
         fetch,
         lambda kind, id: vendor.nested_requests(kind, id, values),
         vendor.at_once,
+        redactor,
     )

@@ -13,7 +13,6 @@ from mcp import Client
 
 from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.config import Account, Configuration, Settings, load_configuration
-from audience_mcp.core.logs import Redactor
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.server.tools import build_server
 from audience_mcp.sources.client import VendorClient
@@ -52,7 +51,7 @@ async def one_server(stand: Stand) -> AsyncIterator[Client]:
         yield stand
 
     nothing = Configuration(Settings(), (), {})
-    async with Client(build_server(nothing, opened, Redactor([]))) as client:
+    async with Client(build_server(nothing, opened)) as client:
         yield client
 
 

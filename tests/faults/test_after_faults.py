@@ -14,7 +14,6 @@ from mcp import Client
 from audience_mcp.catalog.catalog import open_catalog
 from audience_mcp.config import load_configuration
 from audience_mcp.core.audience import Row
-from audience_mcp.core.logs import Redactor
 from audience_mcp.core.values import as_count
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.server.tools import build_server
@@ -94,7 +93,7 @@ async def asker(
             return open_catalog(configured, clock=clock, connect=connect)
 
         try:
-            async with Client(build_server(configured, opened, Redactor([]))) as client:
+            async with Client(build_server(configured, opened)) as client:
                 yield Asker(client, server, clock)
         finally:
             await pool.aclose()

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from audience_mcp.catalog.catalog import open_catalog
 from audience_mcp.config import load_configuration
-from audience_mcp.core import logs
 from audience_mcp.server.auth import access_policy
 from audience_mcp.server.http import build_app
 from tests.e2e.test_http import posted
@@ -49,7 +48,7 @@ async def serving(issuer: Issuer, **variables: str) -> AsyncIterator[httpx.Async
     }
     configured = load_configuration({}, [])
     who = access_policy(environment, reachable_via=None)
-    app = build_app(configured, lambda: open_catalog(configured), who, logs.Redactor([]))
+    app = build_app(configured, lambda: open_catalog(configured), who)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(

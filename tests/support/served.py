@@ -10,7 +10,6 @@ from mcp import Client
 
 from audience_mcp.catalog.catalog import open_catalog
 from audience_mcp.config import load_configuration
-from audience_mcp.core import logs
 from audience_mcp.core.clock import Clock
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
@@ -56,9 +55,6 @@ async def connected(
         configured = load_configuration(
             {k: v for k, v in merged.items() if v is not None}, load_vendors().values()
         )
-        secrets = logs.Redactor(
-            s for source in configured.sources if source.account for s in source.account.secrets
-        )
-        server = build_server(configured, lambda: open_catalog(configured, clock=clock), secrets)
+        server = build_server(configured, lambda: open_catalog(configured, clock=clock))
         async with Client(server, mode=mode) as client:
             yield Connected(client, sandbox)
