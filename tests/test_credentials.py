@@ -18,7 +18,7 @@ from audience_mcp.catalog.models import to_dict
 from audience_mcp.catalog.query import ListQuery
 from audience_mcp.config import Account, load_configuration
 from audience_mcp.core.errors import VendorError
-from audience_mcp.core.logs import HIDDEN, Redactor
+from audience_mcp.core.secrets import HIDDEN, Redactor
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.pager import Pager
@@ -303,6 +303,6 @@ async def test_a_token_that_was_given_out_is_in_no_answer_even_where_the_vendor_
         }
         configured = load_configuration(environment, [Named()])
         async with open_catalog(configured, redactor=redactor) as catalog:
-            shown = redactor.json(to_dict(await catalog.list_audiences(ListQuery())))
+            shown = to_dict(await catalog.list_audiences(ListQuery()))
     assert api.valid not in json.dumps(shown)
     assert shown["audiences"][0]["name"] == f"spent {HIDDEN} today"

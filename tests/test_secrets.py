@@ -18,7 +18,7 @@ from urllib.parse import quote
 import anyio
 import pytest
 
-from audience_mcp.core.logs import HIDDEN
+from audience_mcp.core.secrets import HIDDEN
 from tests.support.process import Spoken, environment
 from tests.support.served import connected
 
