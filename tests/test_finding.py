@@ -384,3 +384,15 @@ async def test_a_look_up_that_one_call_gives_up_goes_on_for_another_that_needs_i
             await settled()
             slow.set()
     assert found == ["One"]
+
+
+async def test_a_name_that_holds_what_was_asked_for_is_near_unless_it_says_much_more() -> None:
+    named = [
+        {"id": "a1", "name": "VIP customers", "size": 1},
+        {"id": "a2", "name": "Newsletter of the VIP lounge in Rotterdam, spring", "size": 2},
+    ]
+    async with catalog_of(FakeClock(), {"acme": Script({"": {"rows": named}})}) as catalog:
+        with pytest.raises(ToolError) as missed:
+            await catalog.get_audience(GetQuery(audience="vip"))
+    assert '"VIP customers" (acme:a1)' in str(missed.value)
+    assert "Rotterdam" not in str(missed.value)

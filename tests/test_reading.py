@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -13,6 +14,7 @@ from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.errors import ToolError, VendorError
 from audience_mcp.sources.freshness import RESUME_AFTER_PAGE_S
 from audience_mcp.sources.reader import UNATTENDED_S
+from audience_mcp.vendors import Page, Request
 from tests.support.clock import FakeClock
 from tests.support.scripted import Acme, Direct, Script, catalog_of, rows, settled
 
@@ -526,3 +528,59 @@ async def test_a_plug_in_that_tries_to_leave_the_program_ends_its_own_source_alo
         answer = await ask(catalog)
     assert [row.ref for row in answer.audiences] == ["good:a1"]
     assert answer.complete is False
+
+
+async def test_how_many_pages_there_will_be_is_told_from_the_vendors_count_and_what_a_page_holds() -> None:
+    told: list[tuple[float, float | None]] = []
+
+    async def progress(done: float, total: float | None, message: str) -> None:
+        told.append((done, total))
+
+    twice = [*rows(10, 20), *rows(10)]  # three to a page, one of them come again
+    script = Script(
+        {
+            "": {"rows": twice, "next": "c1", "count": 7},
+            "c1": {"rows": rows(30, 40, 50, start=3), "next": "c2", "count": 7},
+            "c2": {"rows": rows(60, 70, start=6), "next": None, "count": 7},
+        }
+    )
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        await catalog.list_audiences(ListQuery(), progress)
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+async def test_another_page_is_always_expected_while_the_vendor_says_there_is_one() -> None:
+    told: list[tuple[float, float | None]] = []
+
+    async def progress(done: float, total: float | None, message: str) -> None:
+        told.append((done, total))
+
+    script = two_pages()
+    script.pages[""]["count"] = 1  # fewer than it has listed already
+    async with catalog_of(FakeClock(), {"acme": script}) as catalog:
+        await catalog.list_audiences(ListQuery(), progress)
+    assert told == [(1, 2), (2, 2)]
+
+
+class Noted(Acme):
+    """Says the same of each of its pages, and something more of the last."""
+
+    def page(self, body: object, request: Request) -> Page:
+        page = super().page(body, request)
+        return replace(
+            page, note="sizes are of yesterday" if page.more else "archived audiences are left out"
+        )
+
+
+async def test_what_a_vendor_notes_of_its_pages_is_told_and_told_once() -> None:
+    script = Script(
+        {
+            "": {"rows": rows(1), "next": "c1"},
+            "c1": {"rows": rows(2, start=2), "next": "c2"},
+            "c2": {"rows": rows(3, start=3), "next": None},
+        }
+    )
+    async with catalog_of(FakeClock(), {"acme": script}, kind=Noted) as catalog:
+        notes = "\n".join((await ask(catalog)).notes or [])
+    assert notes.count("sizes are of yesterday") == 1
+    assert notes.count("archived audiences are left out") == 1

@@ -16,7 +16,7 @@ COMPARED = 100
 """Names compared in full for likeness, after a quick sieve over all of them."""
 LEAST_LIKENESS = 0.6
 BONUS_FOR_PART = 0.3
-"""Likeness added where one name is a part of the other: `VIP` is near to `VIP customers 2026`."""
+"""Likeness added where one name is a part of the other: `VIP` is near to `VIP customers`."""
 
 
 def suggest_names(text: str, hits: Iterable[Hit]) -> list[str]:

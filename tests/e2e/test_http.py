@@ -310,6 +310,23 @@ async def test_a_signal_ends_it_in_time_and_quietly_while_a_vendor_is_silent(
             assert len(server.log) == 1, server.log
 
 
+async def test_a_call_under_way_ends_with_the_server_and_need_not_be_cut_off_by_its_watchdog() -> None:
+    serving = "from audience_mcp.server import http; http.EXIT_WITHIN_S = 60; "
+    serving += "raise SystemExit(http.serve(sandbox=False, host='127.0.0.1', port=0))"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        variables = {"COMMBOX_API_KEY": "key-key-000", "COMMBOX_BASE_URL": url}
+        with started([sys.executable, "-c", serving], variables) as server:
+            async with anyio.create_task_group() as group:
+                group.start_soon(called, server.url, "2026-07-28")
+                vendor, _ = await anyio.to_thread.run_sync(silent.accept)
+                with vendor:
+                    before = time.monotonic()
+                    assert await anyio.to_thread.run_sync(server.end) == 0
+                    assert time.monotonic() - before < ENDS_WITHIN_S
+
+
 async def called(url: str, version: str) -> None:
     """A call whose answer does not matter."""
     meta = {
