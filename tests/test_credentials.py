@@ -105,6 +105,19 @@ class Opened:
         return await self.client.fetch(Request("list"))
 
 
+class Learning(Redactor):
+    """Tells of each secret that it learns."""
+
+    def __init__(self, learnt: list[str]) -> None:
+        super().__init__()
+        self._learnt = learnt
+
+    def add(self, *secrets: str) -> None:
+        super().add(*secrets)
+        if hasattr(self, "_learnt"):
+            self._learnt.extend(secrets)
+
+
 @asynccontextmanager
 async def opened(api: Api, vendor: Vendor | None = None) -> AsyncIterator[Opened]:
     async with serve_api(api) as (origin, _):
@@ -118,7 +131,7 @@ async def opened(api: Api, vendor: Vendor | None = None) -> AsyncIterator[Opened
         assert source.account is not None
         pool, clock, learnt = Pool(), FakeClock(), list[str]()
         try:
-            client = VendorClient(source.account, pool, clock, learnt.append)
+            client = VendorClient(source.account, pool, clock, Learning(learnt))
             with anyio.fail_after(30):
                 yield Opened(client, source.account, clock, learnt)
         finally:

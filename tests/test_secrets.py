@@ -198,7 +198,7 @@ async def running(origin: str, plug_ins: Path) -> AsyncIterator[Spoken]:
 
 EXPECTED = {
     "commbox": None, "commbox-header": "rate_limited", "commbox-html": "bad_response",
-    "commbox-inner": "forbidden", "batch": "unauthorized", "batch-cut": "rate_limited",
+    "commbox-inner": "forbidden", "batch": "bad_response", "batch-cut": "rate_limited",
     "batch-moved": "bad_response", "smallest": "unauthorized", "smallest-broken": "not_configured",
     "smallest-gone": None, "smallest-url": "not_configured", "whop": "rate_limited",
     "whop-bad": "invalid_request", "acme-headers": "bad_response", "acme-one": "bad_response",
