@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 from urllib.parse import urlsplit
 
 from audience_mcp.core.errors import ConfigurationError, VendorError
@@ -108,7 +109,11 @@ def load_configuration(
     """Sources and settings. `vendors` that can tell which of them the environment mentions load no others.
 
     Raises ConfigurationError for a setting of the server that cannot be used."""
-    kinds = vendors if isinstance(vendors, Mapping) else {vendor.name: vendor for vendor in vendors}
+    kinds = (
+        cast("Mapping[str, Vendor]", vendors)
+        if isinstance(vendors, Mapping)
+        else {vendor.name: vendor for vendor in vendors}
+    )
     mentioned = getattr(kinds, "mentioned_in", None)
     set_names = [name for name, value in environment.items() if is_set(value)]
     warnings: list[str] = []

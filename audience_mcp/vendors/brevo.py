@@ -31,7 +31,7 @@ class Brevo(Vendor):
         Setting("api_key", ("BREVO_API_KEY",), "API key, xkeysib-…", required=True, secret=True),
         Setting("base_url", ("BREVO_BASE_URL",), "Base URL", default="https://api.brevo.com/v3"),
     )
-    size_counts: ClassVar[Mapping[str, str]] = {
+    size_counts: ClassVar[str | Mapping[str, str]] = {
         "list": "contacts in the list, blocklisted ones included",
         "segment": "not counted",
     }

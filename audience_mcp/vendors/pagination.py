@@ -29,12 +29,15 @@ class Paging(Protocol):
 
     def start(self, request: Request) -> Request:
         """The request for the first page."""
+        ...
 
     def follow(self, request: Request, body: object, rows: int, total: int | None) -> Following:
         """What comes after the page `body`, which had so many `rows`. Raises UnexpectedShape."""
+        ...
 
     def plan(self, request: Request, body: object, rows: int, total: int | None) -> Sequence[Request]:
         """All further pages, where their places are known from the first one; else nothing."""
+        ...
 
 
 class _OneByOne:

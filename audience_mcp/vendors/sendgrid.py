@@ -35,7 +35,7 @@ class SendGrid(Vendor):
         Setting("api_key", ("SENDGRID_API_KEY",), "API key, SG.…", required=True, secret=True),
         Setting("base_url", ("SENDGRID_BASE_URL",), "Base URL", default="https://api.sendgrid.com"),
     )
-    size_counts: ClassVar[Mapping[str, str]] = {
+    size_counts: ClassVar[str | Mapping[str, str]] = {
         "list": "contacts on the list",
         "segment": "contacts who matched at the last count",
     }
