@@ -363,6 +363,13 @@ def test_nothing_that_matches_is_said_and_is_no_fault(typed: Any) -> None:
     assert (ran.code, ran.out.split("\n")[0]) == (0, "No audience matches.")
 
 
+def test_a_total_over_different_units_says_so_in_words_of_the_table(typed: Any) -> None:
+    assert (
+        "Note: The total adds different units: see the last column above." in typed("list", "--sandbox").out
+    )
+    assert "different units" not in typed("list", "--sandbox", "--sources", "batch").out
+
+
 def test_full_detail_shows_every_fact(typed: Any) -> None:
     ran = typed("list", "--sandbox", "--sources", "whop", "--limit", "2", "--detail", "full")
     assert "  whop: matched_rows" in ran.out

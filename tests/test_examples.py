@@ -230,7 +230,7 @@ def claude_code() -> dict[str, Any]:
     """The entry that the script makes: what its `claude` is called with."""
     text = (EXAMPLES / "hosts" / "claude_code.sh").read_text(encoding="utf-8")
     words = shlex.split(text[text.index("\nclaude ") :].replace("\\\n", " "))
-    assert words[:4] == ["claude", "mcp", "add", "audiences"]  # the name first: -e takes all that follows
+    assert words[:4] == ["claude", "mcp", "add", "audience-mcp"]  # the name first: -e takes all that follows
     end = words.index("--")
     given = words[4:end]
     assert given[::2] == ["-e"] * (len(given) // 2)
@@ -254,7 +254,9 @@ def entries() -> dict[str, dict[str, Any]]:
 
 def filled(env: Mapping[str, str]) -> dict[str, str]:
     """The variables once a host, or its user, has filled in what the file leaves open."""
-    return {name: re.sub(r"\$\{.*\}|\$\w+|…|your key", "x", value) for name, value in env.items()}
+    return {
+        name: re.sub(r"\$\{.*\}|\$\w+|…|your key", "key-0123456789", value) for name, value in env.items()
+    }
 
 
 def real(name: str) -> bool:
@@ -323,6 +325,6 @@ def test_the_claude_code_script_stops_before_it_adds_a_server_without_keys(tmp_p
     keys = {"WHOP_API_KEY": "a key-key-000", "WHOP_ACCOUNT_ID": "biz_1"}
     subprocess.run(["sh", script], env=path | keys, capture_output=True, check=True)
     assert told.read_text(encoding="utf-8").splitlines() == [
-        "mcp", "add", "audiences", "-e", "WHOP_API_KEY=a key-key-000", "-e", "WHOP_ACCOUNT_ID=biz_1", "--",
+        "mcp", "add", "audience-mcp", "-e", "WHOP_API_KEY=a key-key-000", "-e", "WHOP_ACCOUNT_ID=biz_1", "--",
         PROGRAM,
     ]  # fmt: skip

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
+from packaging.requirements import Requirement
 
 from audience_mcp import __version__
 from audience_mcp.config import Settings
@@ -135,7 +136,10 @@ def test_the_bundle_holds_the_sources_and_what_uv_needs_and_no_tests(tmp_path: P
     build.assemble(tmp_path)
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     top = {name for name in files if "/" not in name}
-    assert top == {"manifest.json", "server.py", ".mcpbignore", "README.md", "LICENSE", "pyproject.toml"}
+    assert top == {
+        "manifest.json", "server.py", "requirements.txt", ".mcpbignore", "README.md", "LICENSE",
+        "pyproject.toml",
+    }  # fmt: skip
     sources = ROOT / "audience_mcp"
     assert files - top == {
         path.relative_to(ROOT).as_posix()
@@ -145,14 +149,88 @@ def test_the_bundle_holds_the_sources_and_what_uv_needs_and_no_tests(tmp_path: P
     assert MANIFEST["server"]["entry_point"] in files
 
 
-def test_the_bundle_depends_on_what_the_package_depends_on_and_builds_nothing() -> None:
+def pinned() -> dict[str, list[str]]:
+    """The versions of each package in requirements.txt."""
+    found: dict[str, list[str]] = {}
+    for line in build.REQUIREMENTS.read_text(encoding="utf-8").splitlines():
+        if match := re.match(r"([\w.-]+)==([\w.]+)", line):
+            found.setdefault(match[1], []).append(match[2])
+    return found
+
+
+def test_everything_that_the_package_depends_on_is_pinned_by_version_and_hash_without_an_index() -> None:
     package = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert tomllib.loads(build.pyproject()) == {
-        "project": {
-            **{k: v for k, v in package.items() if k not in ("dynamic", "optional-dependencies", "scripts")},
-            "version": __version__,
-        }
-    }
+    for wanted in map(Requirement, package["dependencies"]):
+        assert pinned()[wanted.name.lower()], wanted
+        assert all(wanted.specifier.contains(version) for version in pinned()[wanted.name.lower()]), wanted
+    text = build.REQUIREMENTS.read_text(encoding="utf-8")
+    assert "://" not in text
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert len(entries) == sum(map(len, pinned().values()))
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+
+
+def test_the_bundles_own_project_leaves_nothing_for_uv_to_resolve() -> None:
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    bundled = tomllib.loads(build.bundled_project())["project"]
+    assert (bundled["version"], bundled["dependencies"]) == (__version__, [])
+    assert bundled["requires-python"] == package["requires-python"]
+
+
+@pytest.mark.parametrize(("line", "said"), [(["--tool"], "--tools"), (["a", "b"], "--tools")])
+def test_a_build_that_cannot_be_done_as_typed_names_the_options(line: list[str], said: str) -> None:
+    with pytest.raises(SystemExit, match=said):
+        build.main(line)
+
+
+def test_a_build_without_its_tools_names_the_option_that_installs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "MCPB_STAMP", tmp_path / "absent")
+    with pytest.raises(SystemExit, match=r"build\.py --tools"):
+        build.main([str(tmp_path / "bundle.mcpb")])
+
+
+# --- a start that fails --------------------------------------------------------------------------------
+
+
+def start_bare(folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Start the bundle's server.py as uv does: by a Python that has none of what the server needs."""
+    return subprocess.run(
+        [sys.executable, "-I", "-S", str(folder / "server.py")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+        env=environment(**variables),
+    )
+
+
+def test_a_start_without_uv_says_so_in_plain_words(tmp_path: Path) -> None:
+    build.assemble(tmp_path)
+    done = start_bare(tmp_path, PATH="", UV=str(tmp_path / "no-such-uv"))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "could not start: uv was not found" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_start_that_cannot_install_says_so_with_uvs_own_reason_and_leaves_nothing_half_done(
+    tmp_path: Path,
+) -> None:
+    uv = build.uv()
+    if uv is None:
+        missing("uv is neither on the PATH nor beside this Python")
+    build.assemble(tmp_path)
+    empty = str(tmp_path / "cache")
+    done = start_bare(tmp_path, UV=str(uv), UV_OFFLINE="1", UV_CACHE_DIR=empty)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "installing what it needs failed" in done.stderr
+    assert "What uv said:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / ".dependencies").iterdir()) == []
 
 
 # --- started as a host does ---------------------------------------------------------------------------
@@ -299,8 +377,18 @@ def unpacked(bundle: Path, tmp_path: Path) -> Path:
 def test_the_packed_bundle_holds_the_sources_and_nothing_that_a_run_leaves_behind(bundle: Path) -> None:
     with zipfile.ZipFile(bundle) as packed:
         names = set(packed.namelist())
-    assert {"manifest.json", "server.py", "pyproject.toml", "audience_mcp/server.py"} <= names
-    assert not [name for name in names if re.search(r"\.pyc$|\.venv|uv\.lock|node_modules|tests/", name)]
+    assert {
+        "manifest.json",
+        "server.py",
+        "pyproject.toml",
+        "requirements.txt",
+        "audience_mcp/__main__.py",
+    } <= names
+    assert not [
+        name
+        for name in names
+        if re.search(r"\.pyc$|\.venv|\.dependencies|uv\.lock|node_modules|tests/", name)
+    ]
 
 
 async def test_the_unpacked_bundle_answers_a_client_with_this_tests_python_in_place_of_uv(
@@ -325,4 +413,4 @@ async def test_the_unpacked_bundle_is_installed_by_uv_and_answers_a_client(unpac
         # Offline: everything must come from the cache that `--tools` has filled.
         env = {**(server.env or {}), **build.uv_environment(), "UV_OFFLINE": "1"}
         await asked_of_two_vendors(server.model_copy(update={"command": uv, "env": env}), version)
-    assert (unpacked / ".venv").is_dir()
+    assert len(list((unpacked / ".dependencies").iterdir())) == 1

@@ -21,8 +21,7 @@ FLAGS = {"sources": ("--sources", "--source"), "source": ("--sources", "--source
 """One word for both commands, and the parameters' own names."""
 FOR_PEOPLE = {
     "list_audiences with search": "audience-mcp list --search",
-    "sum_of_sizes adds different units: see size_counts.": "The total adds different units: see the last "
-    "column above.",
+    "Units differ: see size_counts.": "The total adds different units: see the last column above.",
 }
 """What the tools say to a model, and what a person is told in its place."""
 WORDS = "words"

@@ -1,10 +1,11 @@
 """Packs the server as an MCPB bundle, which Claude Desktop installs with a double click.
 
     python examples/mcpb/build.py --tools     installs the pinned `mcpb` (needs npm), once
-    python examples/mcpb/build.py [FILE]      packs to FILE, else to examples/mcpb/dist/
+    python examples/mcpb/build.py [FILE]      packs to FILE, or to examples/mcpb/dist/
+    python examples/mcpb/build.py --lock      writes requirements.txt anew (needs uv)
 
-The bundle holds the sources and the list of what they depend on. The host's uv installs that list when
-the bundle is first started.
+The bundle holds the sources and requirements.txt: everything that they depend on, by version and hash.
+The host's uv installs it when the bundle is first started.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ ROOT = HERE.parents[1]
 NODE_MODULES = HERE / "node_modules"
 MCPB_STAMP = NODE_MODULES / ".mcpb-installed"
 UV_STAMP = NODE_MODULES / ".uv-cached"
+REQUIREMENTS = HERE / "requirements.txt"
+COMPILE = (
+    "pip", "compile", "--quiet", "--universal", "--upgrade", "--generate-hashes", "--no-header",
+    "--no-annotate", "--no-emit-index-url", "--python-version", "3.10",
+)  # fmt: skip
+OPTIONS = "Options: --tools (once), --lock, or the file to write."
 
 
 def version() -> str:
@@ -32,25 +39,32 @@ def version() -> str:
     return re.findall(r'^__version__ = "(.+)"$', text, re.M)[0]
 
 
-def pyproject() -> str:
-    """The package's own [project] table with its version filled in, and nothing else.
-
-    Without a build system uv installs the dependencies only and runs the sources as they are; without
-    the extras it has less to resolve when the bundle is first started.
-    """
+def project() -> str:
+    """The package's own [project] table with its version filled in, and nothing else."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     table = re.findall(r"^\[project\]\n.*?(?=^\[)", text, re.M | re.S)[0]
     return re.sub(r'^dynamic = \["version"\]$', f'version = "{version()}"', table, flags=re.M).rstrip() + "\n"
 
 
+def bundled_project() -> str:
+    """The bundle's pyproject.toml: which Python uv is to take, and no dependencies.
+
+    Those are in requirements.txt with their hashes, and installed by server.py.
+    """
+    requires = re.findall(r'^requires-python = ".+"$', project(), re.M)[0]
+    return (
+        f'[project]\nname = "audience-mcp-bundle"\nversion = "{version()}"\n{requires}\ndependencies = []\n'
+    )
+
+
 def assemble(folder: Path) -> None:
     """Put into `folder` everything that the bundle holds."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("manifest.json", "server.py", ".mcpbignore"):
+    for name in ("manifest.json", "server.py", "requirements.txt", ".mcpbignore"):
         shutil.copy(HERE / name, folder)
     for name in ("README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    (folder / "pyproject.toml").write_text(pyproject(), encoding="utf-8")
+    (folder / "pyproject.toml").write_text(bundled_project(), encoding="utf-8")
     unwanted = shutil.ignore_patterns("__pycache__", "*.pyc")
     shutil.copytree(ROOT / "audience_mcp", folder / "audience_mcp", ignore=unwanted)
 
@@ -62,9 +76,15 @@ def mcpb(*arguments: str) -> None:
 
 def pack(bundle: Path) -> None:
     """Assemble and pack. The manifest must say the package's version."""
-    told = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))["version"]
-    if told != version():
-        raise SystemExit(f"manifest.json says version {told}, the package is {version()}.")
+    written = json.loads((HERE / "manifest.json").read_text(encoding="utf-8"))["version"]
+    if written != version():
+        raise SystemExit(
+            f"manifest.json has the version {written}, the package {version()}: make them equal."
+        )
+    if not up_to_date(MCPB_STAMP):
+        raise SystemExit(
+            "mcpb is not installed. Run `python examples/mcpb/build.py --tools` once (needs npm)."
+        )
     bundle = bundle.resolve()
     bundle.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -99,13 +119,28 @@ def install_tools() -> None:
     if (program := uv()) and not up_to_date(UV_STAMP):
         with tempfile.TemporaryDirectory() as folder:
             assemble(Path(folder))
-            _run(program, "sync", "--quiet", "--directory", folder, **uv_environment())
+            install = ("pip", "install", "--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:")
+            target = ("--target", str(Path(folder) / "installed"), "-r", str(REQUIREMENTS))
+            _run(program, *install, "--python", sys.executable, *target, **uv_environment())
         UV_STAMP.write_text(_wanted(UV_STAMP))
+
+
+def lock() -> None:
+    """Write requirements.txt anew: the newest versions that fit, for every platform and Python."""
+    program = uv()
+    if program is None:
+        raise FileNotFoundError("uv is not on the PATH: install uv")
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder) / "pyproject.toml"
+        wanted.write_text(project(), encoding="utf-8")
+        _run(program, *COMPILE, str(wanted), "-o", str(REQUIREMENTS))
 
 
 def _wanted(stamp: Path) -> str:
     is_made_of = (
-        (HERE / "package-lock.json").read_text() if stamp == MCPB_STAMP else pyproject() + sys.version
+        (HERE / "package-lock.json").read_text()
+        if stamp == MCPB_STAMP
+        else REQUIREMENTS.read_text() + sys.version
     )
     return hashlib.sha256(is_made_of.encode()).hexdigest()
 
@@ -126,6 +161,10 @@ def main(arguments: list[str]) -> None:
     try:
         if arguments == ["--tools"]:
             install_tools()
+        elif arguments == ["--lock"]:
+            lock()
+        elif len(arguments) > 1 or any(argument.startswith("-") for argument in arguments):
+            raise SystemExit(f"{Path(__file__).name}: {' '.join(arguments)} is no option. {OPTIONS}")
         else:
             pack(Path(arguments[0]) if arguments else HERE / "dist" / f"audience-mcp-{version()}.mcpb")
     except (FileNotFoundError, subprocess.CalledProcessError) as e:
