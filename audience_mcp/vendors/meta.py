@@ -25,7 +25,6 @@ FIELDS = ",".join(("id,name,description,time_created,time_updated", LOW, HIGH, *
 RULES = ("WEBSITE", "APP", "ENGAGEMENT", "VIDEO", "OFFLINE_CONVERSION", "CLAIM", "MESSENGER_SUBSCRIBER_LIST")
 TYPES: Mapping[object, AudienceType] = {
     "CUSTOM": "static", "LOOKALIKE": "lookalike", **dict.fromkeys(RULES, "dynamic")}  # fmt: skip
-OPERATION, DELIVERY = "operation_status.code", "delivery_status.code"
 FILLING, BROKEN = {300, 414, 434, 441}, {415, 431, 432, 433, 442, 471, 500}
 MEANS = {401: {102, 190}, 403: {3, 10, 368, *range(200, 300)}, 429: {4, 17, 32, 341, 613, 80003},
          503: {1, 2}}  # fmt: skip
@@ -71,7 +70,9 @@ class Meta(Vendor):
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """The bounds are a deliberately imprecise range; -1 is "not available"."""
         low, high = as_count(raw.get(LOW)), as_count(raw.get(HIGH))
-        operation, delivery = as_count(value_at(raw, OPERATION)), as_count(value_at(raw, DELIVERY))
+        operation, delivery = (
+            as_count(value_at(raw, f"{each}_status.code")) for each in ("operation", "delivery")
+        )
         failed = operation in BROKEN or (delivery or 0) >= 400
         status: Status = "failed" if failed else "ready" if delivery == 200 else "unknown"
         return Row(id, text_at(raw, "name") or id, None if high is None else low, size_max=high,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin
 
 from audience_mcp.vendors import (  # isort: skip
     Counted, Cursor, Kind, Listing, Request, Response, Row, Setting, TokenExchange, Values, Vendor,
@@ -23,12 +23,6 @@ ONE = f"query AudienceOne($id: ID!) {{ segment(id: $id) {{ {FIELDS} }} }}"
 SIZE = "n{0}: customerSegmentMembers(segmentId: $s{0}, first: 1) {{ totalCount }}"
 CODES = {"THROTTLED": 429, "ACCESS_DENIED": 403, "SHOP_INACTIVE": 403, "NOT_FOUND": 404,
          "INTERNAL_SERVER_ERROR": 503}  # fmt: skip
-CAP = 25_001
-
-
-def subdomain(text: str) -> str:
-    """`acme`, from any of the ways in which people write their shop's address."""
-    return re.sub("^https?://", "", text.lower()).split("/")[0].removesuffix(".myshopify.com")
 
 
 class Shopify(Vendor):
@@ -38,7 +32,7 @@ class Shopify(Vendor):
     settings = (
         Setting("shop", ("SHOPIFY_SHOP",), "Shop, NAME.myshopify.com", required=True, identifies=True,
                 pattern=re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII), example="acme.myshopify.com",
-                normalize=subdomain),
+                normalize=lambda text: re.sub(r"^https?://|\.myshopify\.com\b.*|/.*", "", text.lower())),
         Setting("access_token", ("SHOPIFY_ACCESS_TOKEN",), "Admin API token, shpat_…", secret=True),
         Setting("client_id", ("SHOPIFY_CLIENT_ID",), "Client id of an app, in place of a token"),
         Setting("client_secret", ("SHOPIFY_CLIENT_SECRET",), "Its client secret", secret=True),
@@ -49,8 +43,8 @@ class Shopify(Vendor):
     size_counts = "customers of the shop who are in the segment"
     id_shape = re.compile(r"gid://shopify/Segment/[0-9]{1,20}", re.ASCII)
     query: ClassVar = {"query": LIST, "variables": {"first": 250}}
-    paging = Cursor("data.segments.pageInfo.endCursor", "variables.after",
-                    more="data.segments.pageInfo.hasNextPage", in_body=True)  # fmt: skip
+    info = "data.segments.pageInfo"
+    paging = Cursor(f"{info}.endCursor", "variables.after", more=f"{info}.hasNextPage", in_body=True)
     listings = (Listing("graphql.json", "data.segments.nodes", paging, method="POST", json=query),)
     counts_per_request: ClassVar = {"": 20}
     error_hints: ClassVar[Mapping[Kind, str]] = {
@@ -63,11 +57,10 @@ class Shopify(Vendor):
         """The client's id and secret for a token of 24 hours, where there is no token that stays."""
         if "access_token" in values:
             return None
-        url = urlsplit(values["base_url"])
         fields = {role: values[role] for role in ("client_id", "client_secret")}
-        hint = "The app must be installed in {shop}, and belong to the same organization."
-        return TokenExchange(f"{url.scheme}://{url.netloc}/admin/oauth/access_token",
-                             {"grant_type": "client_credentials", **fields}, hint=hint)  # fmt: skip
+        return TokenExchange(urljoin(values["base_url"], "/admin/oauth/access_token"),
+                             {"grant_type": "client_credentials", **fields},
+                             hint="The app must be in {shop}, of the same organization.")  # fmt: skip
 
     def headers(self, values: Values) -> Mapping[str, str]:
         """A header of Shopify's own."""
@@ -101,14 +94,12 @@ class Shopify(Vendor):
         data = as_object(value_at(body, "data"), "its 'data'")
         counts = {row.id: value_at(data, f"n{number}.totalCount") for number, row in enumerate(rows)}
         note = "25,001 may be where Shopify stops counting"
-        return {id: Counted(n, note if as_count(n) == CAP else None) for id, n in counts.items()}
+        return {id: Counted(n, note if as_count(n) == 25_001 else None) for id, n in counts.items()}
 
     def status_of(self, response: Response) -> int:
         """Most failures come under 200, as `errors`, also beside data that is not whole then."""
-        errors = value_at(response.body, "errors")
-        if not errors or response.status != 200:
-            return response.status
-        return CODES.get(str(value_at(errors, "0.extensions.code")), 400)
+        errors = value_at(response.body, "errors") if response.status == 200 else None
+        return CODES.get(str(value_at(errors, "0.extensions.code")), 400) if errors else response.status
 
     def retry_after(self, body: object) -> object:
         """Until there are as many points again as the query costs."""
