@@ -36,6 +36,8 @@ def shown(vendor: Vendor, raw: object) -> dict[str, Any]:
     audience = to_dict(to_full(vendor.name, vendor, row))
     assert audience.pop("ref") == f"{vendor.name}:{audience['id']}"
     assert (audience.pop("source"), audience.pop("vendor")) == (vendor.name, vendor.name)
+    if row.kind is None:
+        assert audience.pop("kind") == vendor.kind
     return audience
 
 

@@ -86,7 +86,6 @@ def test_a_row_is_shown_with_its_range_its_codes_and_its_dates():
             "name": "Buyers 180d",
             "size": 41200,
             "size_max": 48500,
-            "kind": "custom audience",
             "type": "dynamic",
             "status": "ready",
             "description": "Pixel purchases",
