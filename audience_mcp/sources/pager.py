@@ -237,7 +237,9 @@ class Pager:
         if self._nested is None or listing is None or not is_object(raw):
             return
         own = as_id(self._vendor.row_id(raw))
-        for request in self._nested(listing.kind, own) if own is not None else ():
+        if own is None or own in (".", ".."):  # it would lead elsewhere in a path
+            return
+        for request in self._nested(listing.kind, own):
             self._add(request, self._new_list())
 
     def _go_on(self, step: _Step, page: Page) -> None:

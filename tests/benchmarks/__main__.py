@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import answer, load, scale, start
+from tests.benchmarks import answer, load, pages, scale, start
 
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 
@@ -26,6 +26,7 @@ def tables() -> str:
         f"Measured on {when}: Python {platform.python_version()}, {versions}; {machine}, shared.",
         "### Start\n\n" + "\n".join(start.rows()),
         "### Answer\n\n" + "\n".join(answer.rows()),
+        "### Pages\n\n" + "\n".join(pages.rows()),
         "### Scale\n\n" + "\n".join(scale.rows()),
         "### Load\n\n" + "\n".join(load.rows()),
     ]
