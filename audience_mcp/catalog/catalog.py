@@ -122,13 +122,14 @@ class Catalog:
 
     def _scope(self, names: Sequence[str] | None) -> list[SourceReader]:
         """The sources a call is about. Raises ToolError, naming what exists."""
-        if not self._readers:
+        known = [n for n in names or () if n.strip().lower() in self._configuration.vendors]
+        if not self._readers and not known:
             vendors = ", ".join(self._configuration.vendors)
             raise ToolError(MESSAGES["unconfigured"].format(vendors=vendors))
         if not names:
             return list(self._readers.values())
         chosen: dict[str, SourceReader] = {}
-        for given in names:
+        for given in names if self._readers else known:
             name = given.strip().lower()
             found = [r for r in self._readers.values() if name in (r.name, r.source.vendor.name)]
             chosen |= {reader.name: reader for reader in found}
@@ -137,7 +138,7 @@ class Catalog:
         return list(chosen.values())
 
     def _no_such_source(self, given: str) -> str:
-        there = MESSAGES["configured"].format(names=", ".join(self._readers))
+        there = MESSAGES["configured"].format(names=", ".join(self._readers) or "nothing yet")
         vendor = self._configuration.vendors.get(given.strip().lower())
         if vendor is not None:
             needs = " and ".join(required_variables(vendor))

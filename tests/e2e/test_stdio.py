@@ -102,15 +102,15 @@ async def test_it_starts_with_nothing_configured_and_says_which_variables_to_set
         assert [tool["name"] for tool in tools] == ["list_audiences", "get_audience"]
         result = (await server.ask("tools/call", name="list_audiences", arguments={}))["result"]
         assert result["isError"] is True
-        for variable in (
-            "COMMBOX_API_KEY",
-            "BATCH_REST_API_KEY",
-            "BATCH_PROJECT_KEY",
-            "SMALLEST_API_KEY",
-            "WHOP_API_KEY",
-            "WHOP_ACCOUNT_ID",
-        ):
-            assert variable in result["content"][0]["text"]
+        assert "commbox, batch, smallest, whop" in result["content"][0]["text"]
+        for vendor, variables in {
+            "batch": ("BATCH_REST_API_KEY", "BATCH_PROJECT_KEY"),
+            "whop": ("WHOP_API_KEY", "WHOP_ACCOUNT_ID"),
+        }.items():
+            asked = {"name": "list_audiences", "arguments": {"sources": [vendor]}}
+            result = (await server.ask("tools/call", **asked))["result"]
+            assert result["isError"] is True
+            assert all(variable in result["content"][0]["text"] for variable in variables)
         assert await server.end() == 0
 
 
