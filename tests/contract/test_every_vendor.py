@@ -9,7 +9,7 @@ from audience_mcp.vendors.registry import BUILT_IN, load_vendors
 from tests.contract.cases import CASES
 
 
-def test_every_vendor_of_this_package_has_a_case():
+def test_every_vendor_of_this_package_has_a_case() -> None:
     assert CASES.keys() == set(BUILT_IN)
 
 

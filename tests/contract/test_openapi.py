@@ -213,7 +213,7 @@ def documents() -> dict[str, OpenAPI]:
     return {vendor: OpenAPI.from_dict(mended(vendor)) for vendor in FILES}
 
 
-async def test_every_kind_of_request_is_sent_and_looked_at():
+async def test_every_kind_of_request_is_sent_and_looked_at() -> None:
     async with exchanges() as all_of_them:
         kinds = {(e.vendor, e.route, tuple(sorted(e.asked.query))) for e in all_of_them}
     assert kinds == {
@@ -229,7 +229,7 @@ async def test_every_kind_of_request_is_sent_and_looked_at():
     }
 
 
-async def test_every_request_is_as_documented(documents):
+async def test_every_request_is_as_documented(documents: dict[str, Any]) -> None:
     async with exchanges() as all_of_them:
         for exchange in (e for e in all_of_them if e.documented):
             documents[exchange.vendor].validate_request(exchange.request)
@@ -238,20 +238,20 @@ async def test_every_request_is_as_documented(documents):
             assert exchange.asked.body == b""
 
 
-async def test_every_answer_of_the_sandbox_is_as_documented(documents):
+async def test_every_answer_of_the_sandbox_is_as_documented(documents: dict[str, Any]) -> None:
     async with exchanges() as all_of_them:
         for exchange in (e for e in all_of_them if e.documented):
             assert exchange.response.status_code == 200
             documents[exchange.vendor].validate_response(exchange.request, exchange.answer)
 
 
-async def test_the_answers_of_empty_accounts_are_as_documented(documents):
+async def test_the_answers_of_empty_accounts_are_as_documented(documents: dict[str, Any]) -> None:
     async with exchanges({vendor: [] for vendor in FILES}) as all_of_them:
         for exchange in (e for e in all_of_them if e.documented):
             documents[exchange.vendor].validate_response(exchange.request, exchange.answer)
 
 
-async def test_refusals_of_keys_are_as_documented(documents):
+async def test_refusals_of_keys_are_as_documented(documents: dict[str, Any]) -> None:
     wrong = dict.fromkeys(
         ("COMMBOX_API_KEY", "BATCH_REST_API_KEY", "SMALLEST_API_KEY", "WHOP_API_KEY"), "wrong-key"
     )
@@ -262,7 +262,7 @@ async def test_refusals_of_keys_are_as_documented(documents):
             documents[exchange.vendor].validate_response(exchange.request, exchange.answer)
 
 
-async def test_a_refusal_of_batchs_project_is_as_documented(documents):
+async def test_a_refusal_of_batchs_project_is_as_documented(documents: dict[str, Any]) -> None:
     async with exchanges(BATCH_PROJECT_KEY="project_other") as all_of_them:
         refused = [e for e in all_of_them if e.vendor == "batch" and e.documented]
         assert {e.response.status_code for e in refused} == {401}
@@ -279,7 +279,9 @@ async def test_a_refusal_of_batchs_project_is_as_documented(documents):
         ("batch", "audiences/list", {"limit": "100", "from": "made-up"}, 400),
     ],
 )
-async def test_other_refusals_have_the_documented_shape(documents, vendor, below, query, status):
+async def test_other_refusals_have_the_documented_shape(
+    documents: dict[str, Any], vendor: str, below: str, query: dict[str, Any], status: int
+) -> None:
     response = await refusal(vendor, below, query)
     assert response.status_code == status
     documents[vendor].validate_response(
@@ -298,8 +300,8 @@ async def test_other_refusals_have_the_documented_shape(documents, vendor, below
     ],
 )
 async def test_refusals_that_are_not_documented_have_the_shape_of_the_401(
-    documents, vendor, below, query, status
-):
+    documents: dict[str, Any], vendor: str, below: str, query: dict[str, Any], status: int
+) -> None:
     response = await refusal(vendor, below, query)
     assert response.status_code == status
     with pytest.raises(ResponseNotFound):
@@ -321,7 +323,7 @@ async def refusal(vendor: str, below: str, query: Mapping[str, str]) -> httpx.Re
         return await http.get(f"{source.account.base_url}/{below}", params=query, headers=headers)
 
 
-async def test_the_routes_for_one_audience_are_on_other_pages(documents):
+async def test_the_routes_for_one_audience_are_on_other_pages(documents: dict[str, Any]) -> None:
     async with exchanges() as all_of_them:
         others = [e for e in all_of_them if not e.documented]
     assert {e.vendor for e in others} == UNDOCUMENTED.keys()
@@ -331,7 +333,7 @@ async def test_the_routes_for_one_audience_are_on_other_pages(documents):
 
 
 @pytest.mark.parametrize("vendor", FILES)
-def test_the_default_base_url_is_the_documented_server(vendor):
+def test_the_default_base_url_is_the_documented_server(vendor: str) -> None:
     (server,) = loaded(vendor)["servers"]
     variables = {name: v["default"] for name, v in server.get("variables", {}).items()}
     default = next(s.default for s in VENDORS[vendor].settings if s.role == "base_url")
@@ -339,7 +341,7 @@ def test_the_default_base_url_is_the_documented_server(vendor):
 
 
 @pytest.mark.parametrize("vendor", FILES)
-def test_the_largest_page_is_the_documented_maximum(vendor):
+def test_the_largest_page_is_the_documented_maximum(vendor: str) -> None:
     case = CASES[vendor]
     pages = {p for p in documented_parameters(vendor) if p in ("limit", "first", "page_size")}
     assert pages == ({case.largest_page[0]} if case.largest_page else set())
@@ -353,7 +355,7 @@ def test_the_largest_page_is_the_documented_maximum(vendor):
 # What follows shows that the validation above would notice, and that each patch is needed.
 
 
-def test_the_first_request_is_valid_unchanged(documents):
+def test_the_first_request_is_valid_unchanged(documents: dict[str, Any]) -> None:
     for vendor in FILES:
         documents[vendor].validate_request(first_request(vendor))
 
@@ -371,7 +373,9 @@ def test_the_first_request_is_valid_unchanged(documents):
         ("whop", [], {"first": "all"}),
     ],
 )
-def test_a_wrong_request_would_be_noticed(documents, vendor, without, query):
+def test_a_wrong_request_would_be_noticed(
+    documents: dict[str, Any], vendor: str, without: list[Any], query: dict[str, Any]
+) -> None:
     with pytest.raises(OpenAPIError):
         documents[vendor].validate_request(first_request(vendor, without=without, **query))
 
@@ -391,7 +395,7 @@ def test_a_wrong_request_would_be_noticed(documents, vendor, without, query):
         ("whop", {"platform_audience_ids": None}),
     ],
 )
-def test_a_wrong_row_would_be_noticed(documents, vendor, change):
+def test_a_wrong_row_would_be_noticed(documents: dict[str, Any], vendor: str, change: dict[str, Any]) -> None:
     documents[vendor].validate_response(first_request(vendor), answered(200, envelope(vendor, {})))
     with pytest.raises(OpenAPIError):
         documents[vendor].validate_response(first_request(vendor), answered(200, envelope(vendor, change)))
@@ -409,7 +413,7 @@ def envelope(vendor: str, change: Mapping[str, object]) -> dict[str, object]:
     }[vendor]
 
 
-def test_commboxs_own_examples_satisfy_both_of_its_shapes():
+def test_commboxs_own_examples_satisfy_both_of_its_shapes() -> None:
     shapes = commbox_rows(loaded("commbox"))["oneOf"]
     request = first_request("commbox")
     for shape in shapes:
@@ -420,7 +424,9 @@ def test_commboxs_own_examples_satisfy_both_of_its_shapes():
         OpenAPI.from_dict(mended("commbox")).validate_response(request, answer)
 
 
-def test_commboxs_own_example_of_a_status_is_not_of_its_type_and_both_are_read(documents):
+def test_commboxs_own_example_of_a_status_is_not_of_its_type_and_both_are_read(
+    documents: dict[str, Any],
+) -> None:
     schema = operation("commbox")["responses"]["200"]["content"]["application/json"]["schema"]
     example = schema["properties"]["status"]["example"]
     body = {"status": example, "data": [CASES["commbox"].sample]}
@@ -430,7 +436,7 @@ def test_commboxs_own_example_of_a_status_is_not_of_its_type_and_both_are_read(d
         assert VENDORS["commbox"].effective_status(200, {**body, "status": status}) == 200
 
 
-def test_smallests_document_asks_for_no_key_that_can_be_checked():
+def test_smallests_document_asks_for_no_key_that_can_be_checked() -> None:
     request = first_request("smallest")
     request.parameters.header["Authorization"] = "the-key-without-its-scheme"
     OpenAPI.from_dict(loaded("smallest")).validate_request(request)
@@ -438,6 +444,6 @@ def test_smallests_document_asks_for_no_key_that_can_be_checked():
         OpenAPI.from_dict(mended("smallest")).validate_request(request)
 
 
-def test_whops_server_matches_no_url_as_it_is_written():
+def test_whops_server_matches_no_url_as_it_is_written() -> None:
     with pytest.raises(OpenAPIError):
         OpenAPI.from_dict(loaded("whop")).validate_request(first_request("whop"))

@@ -100,7 +100,7 @@ async def in_a_thread(work: Any) -> Any:
     return await anyio.to_thread.run_sync(work)
 
 
-async def test_whops_sdk_reads_the_same_audiences_and_counts(both: Both):
+async def test_whops_sdk_reads_the_same_audiences_and_counts(both: Both) -> None:
     def theirs() -> list[Any]:
         with loopback() as http:
             account = both.variables["WHOP_ACCOUNT_ID"]
@@ -124,7 +124,9 @@ async def test_whops_sdk_reads_the_same_audiences_and_counts(both: Both):
         assert never_counted or audience.status in ("pending", "processing", "syncing")
 
 
-async def test_whops_sdk_sends_a_newer_api_version_than_the_adapter_and_gets_dates_as_text(both: Both):
+async def test_whops_sdk_sends_a_newer_api_version_than_the_adapter_and_gets_dates_as_text(
+    both: Both,
+) -> None:
     def theirs() -> Any:
         with loopback() as http:
             page = whop(both.variables, http).audiences.list(
@@ -140,7 +142,7 @@ async def test_whops_sdk_sends_a_newer_api_version_than_the_adapter_and_gets_dat
     assert "api-version-date" not in both.sandbox.asked[-1].headers
 
 
-async def test_whops_sdk_pages_as_the_adapter_does_and_asks_once_more_at_the_end(both: Both):
+async def test_whops_sdk_pages_as_the_adapter_does_and_asks_once_more_at_the_end(both: Both) -> None:
     def theirs() -> int:
         with loopback() as http:
             account = both.variables["WHOP_ACCOUNT_ID"]
@@ -157,7 +159,7 @@ async def test_whops_sdk_pages_as_the_adapter_does_and_asks_once_more_at_the_end
 
 
 @pytest.mark.parametrize("kind", ["custom", "lookalike"])
-async def test_whops_sdk_finds_one_audience_with_the_same_request(both: Both, kind: str):
+async def test_whops_sdk_finds_one_audience_with_the_same_request(both: Both, kind: str) -> None:
     row: Any = next(row for row in both.sandbox.rows["whop"] if row["audience_type"] == kind)
 
     def theirs() -> list[Any]:
@@ -174,7 +176,7 @@ async def test_whops_sdk_finds_one_audience_with_the_same_request(both: Both, ki
     assert mine.size == (None if kind == "lookalike" else audience.total_rows)
 
 
-async def test_whops_sdk_is_refused_with_its_own_error_for_a_wrong_key(both: Both):
+async def test_whops_sdk_is_refused_with_its_own_error_for_a_wrong_key(both: Both) -> None:
     wrong = {**both.variables, "WHOP_API_KEY": "wrong-key-000"}
 
     def theirs() -> None:
@@ -186,7 +188,7 @@ async def test_whops_sdk_is_refused_with_its_own_error_for_a_wrong_key(both: Bot
     assert caught.value.body["error"]["type"] == "unauthorized"
 
 
-async def test_smallests_sdk_reads_the_same_audiences_and_counts(both: Both):
+async def test_smallests_sdk_reads_the_same_audiences_and_counts(both: Both) -> None:
     def theirs() -> Any:
         with loopback() as http:
             return smallest(both.variables, http).atoms.audience.list()
@@ -207,7 +209,7 @@ async def test_smallests_sdk_reads_the_same_audiences_and_counts(both: Both):
         ]
 
 
-async def test_smallests_sdk_gets_one_audience_with_the_same_request(both: Both):
+async def test_smallests_sdk_gets_one_audience_with_the_same_request(both: Both) -> None:
     id = str(both.sandbox.rows["smallest"][0]["_id"])
 
     def theirs() -> Any:
@@ -226,7 +228,7 @@ async def test_smallests_sdk_gets_one_audience_with_the_same_request(both: Both)
     assert mine.size == both.sandbox.rows["smallest"][0]["memberCount"]
 
 
-async def test_smallests_sdk_and_the_adapter_both_get_an_audience_that_the_list_lacks(both: Both):
+async def test_smallests_sdk_and_the_adapter_both_get_an_audience_that_the_list_lacks(both: Both) -> None:
     id = str(SMALLEST_UNLISTED["_id"])
 
     def theirs() -> Any:
@@ -244,7 +246,7 @@ async def test_smallests_sdk_and_the_adapter_both_get_an_audience_that_the_list_
 @pytest.mark.parametrize(("key", "id", "status"), [("sk_wrong", None, 401), (None, "f" * 24, 404)])
 async def test_smallests_sdk_is_refused_with_its_own_error(
     both: Both, key: str | None, id: str | None, status: int
-):
+) -> None:
     variables = {**both.variables, **({"SMALLEST_API_KEY": key} if key else {})}
 
     def theirs() -> None:

@@ -22,20 +22,20 @@ async def ask(origin: str) -> int:
         return (await http.get(f"{origin}/commbox/audiences")).status_code
 
 
-async def test_it_accepts_as_soon_as_it_is_there_and_no_longer_than_that():
+async def test_it_accepts_as_soon_as_it_is_there_and_no_longer_than_that() -> None:
     async with serve() as origin:
         assert await ask(origin) == 401
     with pytest.raises(httpx.ConnectError):
         await ask(origin)
 
 
-async def test_several_can_be_served_at_once():
+async def test_several_can_be_served_at_once() -> None:
     async with serve() as one, serve() as other:
         assert one != other
         assert [await ask(one), await ask(other)] == [401, 401]
 
 
-async def test_it_ends_under_an_open_connection():
+async def test_it_ends_under_an_open_connection() -> None:
     async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         async with serve() as origin:
             await http.get(f"{origin}/commbox/audiences")
@@ -43,7 +43,7 @@ async def test_it_ends_under_an_open_connection():
             await http.get(f"{origin}/commbox/audiences")
 
 
-async def test_it_ends_under_a_request_whose_body_is_still_coming(caplog):
+async def test_it_ends_under_a_request_whose_body_is_still_coming(caplog: pytest.LogCaptureFixture) -> None:
     async with serve() as origin:
         port = int(origin.rpartition(":")[2])
         stream = await anyio.connect_tcp("127.0.0.1", port)
@@ -57,7 +57,7 @@ async def test_it_ends_under_a_request_whose_body_is_still_coming(caplog):
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
-async def test_it_ends_in_a_task_group_that_is_cancelled():
+async def test_it_ends_in_a_task_group_that_is_cancelled() -> None:
     origins = []
 
     async def serving(*, task_status):
@@ -74,7 +74,7 @@ async def test_it_ends_in_a_task_group_that_is_cancelled():
         await ask(origins[0])
 
 
-async def test_signal_handlers_and_stdout_are_left_alone(capfd):
+async def test_signal_handlers_and_stdout_are_left_alone(capfd: pytest.CaptureFixture[str]) -> None:
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     async with serve() as origin:
         await ask(origin)
@@ -82,14 +82,14 @@ async def test_signal_handlers_and_stdout_are_left_alone(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_importing_the_package_imports_no_web_framework():
+def test_importing_the_package_imports_no_web_framework() -> None:
     code = (
         "import sys, audience_mcp.sandbox; sys.exit('starlette' in sys.modules or 'uvicorn' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_environment_names_every_vendor_below_the_origin():
+def test_the_environment_names_every_vendor_below_the_origin() -> None:
     env = Sandbox().environment("http://127.0.0.1:4321")
     assert {key: value for key, value in env.items() if key.endswith("BASE_URL")} == {
         "COMMBOX_BASE_URL": "http://127.0.0.1:4321/commbox",
@@ -102,17 +102,17 @@ def test_the_environment_names_every_vendor_below_the_origin():
     assert env["BATCH_MAX_RPS"] == "1000"
 
 
-def test_a_vendor_can_be_given_other_rows_and_the_rest_keep_theirs():
+def test_a_vendor_can_be_given_other_rows_and_the_rest_keep_theirs() -> None:
     sandbox = Sandbox({"whop": [{"id": "adaud_1"}]})
     assert sandbox.rows == {**made_up(), "whop": [{"id": "adaud_1"}]}
 
 
-def test_rows_for_an_unknown_vendor_are_an_error():
+def test_rows_for_an_unknown_vendor_are_an_error() -> None:
     with pytest.raises(ValueError, match="mailchimp"):
         Sandbox({"mailchimp": []})
 
 
-def test_two_sandboxes_share_no_rows():
+def test_two_sandboxes_share_no_rows() -> None:
     Sandbox().rows["batch"][0]["name"] = "changed"
     assert Sandbox().rows["batch"][0]["name"] != "changed"
 
@@ -122,25 +122,25 @@ SIZES = {"commbox": "user_count", "batch": "nb_ids", "smallest": "memberCount", 
 
 
 @pytest.mark.parametrize("vendor", IDS)
-def test_every_vendor_has_a_vip_audience_and_unique_ids(vendor):
+def test_every_vendor_has_a_vip_audience_and_unique_ids(vendor: str) -> None:
     rows = made_up()[vendor]
     assert len({row[IDS[vendor]] for row in rows}) == len(rows)
     assert [row["name"] for row in rows].count("VIP") == 1
 
 
 @pytest.mark.parametrize("vendor", ["commbox", "batch", "whop"])
-def test_one_name_is_shared_by_two_audiences(vendor):
+def test_one_name_is_shared_by_two_audiences(vendor: str) -> None:
     names = Counter(row.get("display_name") or row["name"] for row in made_up()[vendor])
     assert [name for name, number in names.items() if number > 1] == ["Black Friday 2025"]
 
 
-def test_the_five_biggest_audiences_differ_in_size():
+def test_the_five_biggest_audiences_differ_in_size() -> None:
     sizes = sorted(row.get(SIZES[vendor], 0) for vendor, rows in made_up().items() for row in rows)
     assert sizes[-5:] == [1_018_642, 1_204_377, 1_876_905, 2_948_113, 3_612_480]
     assert sizes[-6] < sizes[-5]
 
 
-def test_every_status_and_kind_occurs():
+def test_every_status_and_kind_occurs() -> None:
     data = made_up()
     assert {row["indexing_state"] for row in data["batch"]} == {"APPLIED", "IN_PROGRESS", "REPLACED"}
     assert {row["status"] for row in data["whop"]} == {

@@ -1,5 +1,7 @@
 """Smallest.ai Atoms: one list without pages, and a get-one without the size."""
 
+from typing import Any
+
 import pytest
 
 from audience_mcp.core.errors import UnexpectedShape
@@ -13,27 +15,27 @@ ID = "6710aa55cd01ef23ab45cd67"
 NOT_IN_LIST = "Smallest.ai gives the count only in its list, and not for this audience"
 
 
-def test_the_list_is_one_request_without_parameters_or_body():
+def test_the_list_is_one_request_without_parameters_or_body() -> None:
     assert SMALLEST.list_request(account(SMALLEST).values) == Request("audience", {}, method="GET", json=None)
 
 
-def test_the_key_goes_out_as_a_bearer_token():
+def test_the_key_goes_out_as_a_bearer_token() -> None:
     values = account(SMALLEST, SMALLEST_API_KEY="sk_1-key-000").values
     assert SMALLEST.headers(values) == {"Authorization": "Bearer sk_1-key-000"}
 
 
-def test_the_variable_of_the_vendors_own_server_is_taken_too():
+def test_the_variable_of_the_vendors_own_server_is_taken_too() -> None:
     held = account(SMALLEST, SMALLEST_API_KEY="", ATOMS_API_KEY="sk_2-key-000")
     assert SMALLEST.headers(held.values) == {"Authorization": "Bearer sk_2-key-000"}
     assert held.variables["api_key"] == "ATOMS_API_KEY"
 
 
-def test_a_list_is_everything_with_no_page_after_it():
+def test_a_list_is_everything_with_no_page_after_it() -> None:
     got = page(SMALLEST, "list")
     assert (len(got.rows), got.more, got.next, got.total, got.note) == (2, False, None, None, None)
 
 
-def test_a_list_is_shown_with_size_description_dates_and_campaigns():
+def test_a_list_is_shown_with_size_description_dates_and_campaigns() -> None:
     full, sparse = all_shown(SMALLEST, "list")
     assert full == {
         "id": ID,
@@ -56,33 +58,33 @@ def test_a_list_is_shown_with_size_description_dates_and_campaigns():
     }
 
 
-def test_only_what_is_remarkable_is_in_a_concise_row():
+def test_only_what_is_remarkable_is_in_a_concise_row() -> None:
     for raw in page(SMALLEST, "list").rows:
         assert shown_concisely(SMALLEST, raw).keys() == {"ref", "name", "size"}
 
 
-def test_an_account_without_audiences_has_an_empty_list():
+def test_an_account_without_audiences_has_an_empty_list() -> None:
     assert page(SMALLEST, "empty_account").rows == []
 
 
 @pytest.mark.parametrize("data", [None, "", 0, False])
-def test_data_that_is_no_list_is_not_taken_for_an_empty_one(data):
+def test_data_that_is_no_list_is_not_taken_for_an_empty_one(data: object) -> None:
     with pytest.raises(UnexpectedShape, match="'data'"):
         SMALLEST.page({"status": True, "data": data}, Request("audience"))
 
 
-def test_data_that_became_a_page_object_is_refused_rather_than_guessed_at():
+def test_data_that_became_a_page_object_is_refused_rather_than_guessed_at() -> None:
     with pytest.raises(UnexpectedShape, match="'data'"):
         page(SMALLEST, "data_is_an_object")
 
 
 @pytest.mark.parametrize("answer", [[], None, "", {}])
-def test_an_answer_without_its_envelope_is_not_taken_for_an_empty_list(answer):
+def test_an_answer_without_its_envelope_is_not_taken_for_an_empty_list(answer: object) -> None:
     with pytest.raises(UnexpectedShape):
         SMALLEST.page(answer, Request("audience"))
 
 
-def test_counts_are_taken_where_they_are_counts_and_under_their_newer_name():
+def test_counts_are_taken_where_they_are_counts_and_under_their_newer_name() -> None:
     assert {row["id"]: row.get("size") for row in all_shown(SMALLEST, "counts")} == {
         "a1": 1523,
         "a2": 1523,
@@ -96,7 +98,7 @@ def test_counts_are_taken_where_they_are_counts_and_under_their_newer_name():
     }
 
 
-def test_campaigns_are_shown_by_name_and_status_and_at_most_five():
+def test_campaigns_are_shown_by_name_and_status_and_at_most_five() -> None:
     details = {row["id"]: row.get("details") for row in all_shown(SMALLEST, "campaigns")}
     assert details["b1"] == {
         "hasCampaigns": True,
@@ -108,22 +110,22 @@ def test_campaigns_are_shown_by_name_and_status_and_at_most_five():
 
 
 @pytest.mark.parametrize("name", [None, "", "  ", 12, "\ufeff"])
-def test_a_name_that_is_missing_is_the_id(name):
+def test_a_name_that_is_missing_is_the_id(name: int | str | None) -> None:
     assert shown(SMALLEST, {"_id": ID, "name": name, "memberCount": 1})["name"] == ID
 
 
 @pytest.mark.parametrize("raw", [{"id": ID, "name": "n"}, {"_id": None}, {"_id": {"$oid": ID}}, {"_id": ""}])
-def test_a_row_without_its_own_kind_of_id_is_broken(raw):
+def test_a_row_without_its_own_kind_of_id_is_broken(raw: dict[str, Any]) -> None:
     assert row_of(SMALLEST, {"memberCount": 1, **raw}) is None
 
 
-def test_one_audience_is_asked_for_by_its_id_in_the_path():
+def test_one_audience_is_asked_for_by_its_id_in_the_path() -> None:
     assert SMALLEST.get_request(ID, account(SMALLEST).values) == Request(
         f"audience/{ID}", {}, method="GET", json=None
     )
 
 
-def test_the_one_audience_lacks_its_size_and_says_so():
+def test_the_one_audience_lacks_its_size_and_says_so() -> None:
     (raw,) = SMALLEST.parse_one(body(SMALLEST, "get_one"))
     row = shown(SMALLEST, raw)
     assert "size" not in row
@@ -133,20 +135,20 @@ def test_the_one_audience_lacks_its_size_and_says_so():
 
 
 @pytest.mark.parametrize("case", ["get_one_null", "empty_account"])
-def test_one_audience_that_is_no_object_is_refused(case):
+def test_one_audience_that_is_no_object_is_refused(case: str) -> None:
     # An empty path segment would have asked for the list, whose `data` is an array.
     with pytest.raises(UnexpectedShape):
         SMALLEST.parse_one(body(SMALLEST, case))
 
 
-def test_an_id_is_24_hexadecimal_digits():
+def test_an_id_is_24_hexadecimal_digits() -> None:
     assert SMALLEST.id_shape.fullmatch(ID)
 
 
 @pytest.mark.parametrize(
     "text", ["", "..", ".", ID.upper(), ID[:-1], f"{ID}0", f"{ID}\n", "../user/6710aa55cd01ef23"]
 )
-def test_other_text_is_no_id_and_never_put_into_a_path(text):
+def test_other_text_is_no_id_and_never_put_into_a_path(text: str) -> None:
     assert not SMALLEST.id_shape.fullmatch(text)
 
 
@@ -164,21 +166,21 @@ def test_other_text_is_no_id_and_never_put_into_a_path(text):
         (200, "server_error", "unavailable"),
     ],
 )
-def test_errors_are_told_apart_also_where_the_status_does_not(status, case, kind):
+def test_errors_are_told_apart_also_where_the_status_does_not(status: int, case: str, kind: str) -> None:
     assert error(SMALLEST, status, body(SMALLEST, case))[0] == kind
 
 
-def test_a_good_answer_is_good():
+def test_a_good_answer_is_good() -> None:
     assert SMALLEST.effective_status(200, body(SMALLEST, "list")) == 200
     assert SMALLEST.effective_status(200, {"data": []}) == 200
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
-def test_an_error_with_a_body_that_is_no_json_keeps_its_status(status):
+def test_an_error_with_a_body_that_is_no_json_keeps_its_status(status: int) -> None:
     assert SMALLEST.effective_status(status, None) == status
 
 
-def test_a_401_names_the_variable_and_what_a_key_looks_like():
+def test_a_401_names_the_variable_and_what_a_key_looks_like() -> None:
     _, said = error(SMALLEST, 401, body(SMALLEST, "unauthorized"))
     assert "SMALLEST_API_KEY" in said
     assert "sk_" in said
@@ -194,20 +196,20 @@ def test_a_401_names_the_variable_and_what_a_key_looks_like():
         ("unauthorized", None),
     ],
 )
-def test_the_wait_is_found_in_either_of_its_two_places(case, seconds):
+def test_the_wait_is_found_in_either_of_its_two_places(case: str, seconds: int | None) -> None:
     assert wait(SMALLEST, case) == seconds
 
 
 @pytest.mark.parametrize("answer", [None, [], "slow down", {"rateLimit": []}, {"rateLimit": {}}])
-def test_an_error_of_any_shape_can_be_asked_for_a_wait(answer):
+def test_an_error_of_any_shape_can_be_asked_for_a_wait(answer: object) -> None:
     assert SMALLEST.retry_after(answer) is None
 
 
 @pytest.mark.parametrize("status", [False, "error", "false", 0])
-def test_a_status_of_failure_beside_an_empty_list_is_a_failure(status):
+def test_a_status_of_failure_beside_an_empty_list_is_a_failure(status: object) -> None:
     assert error(SMALLEST, 200, {"status": status, "data": []})[0] == "unavailable"
 
 
 @pytest.mark.parametrize("status", [True, None, "success"])
-def test_a_status_that_is_no_failure_is_none(status):
+def test_a_status_that_is_no_failure_is_none(status: bool | str | None) -> None:
     assert SMALLEST.effective_status(200, {"status": status, "data": []}) == 200

@@ -25,34 +25,34 @@ ACCOUNT = account(BREVO)
 LISTS, SEGMENTS = BREVO.list_requests(ACCOUNT.values)
 
 
-def test_both_listings_are_asked_for_oldest_first_with_the_largest_page():
+def test_both_listings_are_asked_for_oldest_first_with_the_largest_page() -> None:
     params = {"limit": "50", "sort": "asc", "offset": "0"}
     assert Request("contacts/lists", params) == LISTS
     assert Request("contacts/segments", params) == SEGMENTS
 
 
-def test_all_further_pages_are_known_after_the_first():
+def test_all_further_pages_are_known_after_the_first() -> None:
     page = BREVO.page({"count": 120, "lists": [{"id": n} for n in range(50)]}, LISTS)
     assert [each.params["offset"] for each in page.plan] == ["50", "100"]
 
 
-def test_an_empty_account_has_no_array_at_all():
+def test_an_empty_account_has_no_array_at_all() -> None:
     page = BREVO.page({"count": 0}, LISTS)
     assert (page.rows, page.more) == ([], False)
 
 
-def test_a_page_without_its_array_is_not_the_end_where_more_are_counted():
+def test_a_page_without_its_array_is_not_the_end_where_more_are_counted() -> None:
     assert BREVO.page({"count": 7}, LISTS).more is True
     assert BREVO.page({}, LISTS).more is None
     with pytest.raises(UnexpectedShape):
         BREVO.page({"lists": None, "count": 7}, LISTS)
 
 
-def test_the_key_goes_out_in_a_header_of_brevos_own():
+def test_the_key_goes_out_in_a_header_of_brevos_own() -> None:
     assert BREVO.headers({"api_key": "k"}) == {"api-key": "k"}
 
 
-def test_a_list_and_a_segment_of_the_same_number_are_two_audiences():
+def test_a_list_and_a_segment_of_the_same_number_are_two_audiences() -> None:
     a, b = row_of(BREVO, a_list(8, "L", 5), LISTS), row_of(BREVO, a_segment(8, "S"), SEGMENTS)
     assert a is not None
     assert b is not None
@@ -62,7 +62,7 @@ def test_a_list_and_a_segment_of_the_same_number_are_two_audiences():
     assert b.name == "S"
 
 
-def test_the_counts_that_brevo_is_giving_up_are_never_a_size():
+def test_the_counts_that_brevo_is_giving_up_are_never_a_size() -> None:
     raw = {"id": 1, "name": "n", "totalSubscribers": 9, "totalBlacklisted": 9}
     row = row_of(BREVO, raw, LISTS)
     assert row is not None
@@ -72,14 +72,14 @@ def test_the_counts_that_brevo_is_giving_up_are_never_a_size():
 @pytest.mark.parametrize(
     ("told", "type"), [(True, "dynamic"), (False, "static"), (None, "unknown"), ("yes", "unknown")]
 )
-def test_only_a_list_asked_for_alone_tells_whether_it_is_dynamic(told, type):
+def test_only_a_list_asked_for_alone_tells_whether_it_is_dynamic(told: bool | str | None, type: str) -> None:
     row = row_of(BREVO, {**a_list(1, "n", 1), "dynamicList": told}, LISTS)
     assert row is not None
     assert row.type == type
 
 
 @pytest.mark.anyio
-async def test_one_list_is_shown_with_its_date_which_the_listing_lacks():
+async def test_one_list_is_shown_with_its_date_which_the_listing_lacks() -> None:
     rows = [a_list(8, "Club", 9, createdAt="2026-02-03T04:05:06.000Z", dynamicList=False, campaignStats=[])]
     async with served(rows) as there, open_case(CASE, there) as catalog:
         (one,) = (await catalog.get_audience(GetQuery(audience="brevo:list-8"))).audiences
@@ -88,19 +88,19 @@ async def test_one_list_is_shown_with_its_date_which_the_listing_lacks():
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("text", ["brevo:segment-8", "Lapsed", "segment-8"])
-async def test_one_segment_is_found_in_the_listing_and_no_person_is_asked_for(text):
+async def test_one_segment_is_found_in_the_listing_and_no_person_is_asked_for(text: str) -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         match = await catalog.get_audience(GetQuery(audience=text))
     assert [a.ref for a in match.audiences] == ["brevo:segment-8"]
     assert {asked.path for asked in there.asked} <= {"/v3/contacts/lists", "/v3/contacts/segments"}
 
 
-def test_the_number_alone_is_the_vendors_own_id_of_both():
+def test_the_number_alone_is_the_vendors_own_id_of_both() -> None:
     assert BREVO.bare_id("list-8") == BREVO.bare_id("segment-8") == "8"
 
 
 @pytest.mark.parametrize("text", ["8", "list-", "list-x", "list-" + "1" * 19, "LIST-8", "list-8/x"])
-def test_other_text_is_no_id_and_never_asked_for(text):
+def test_other_text_is_no_id_and_never_asked_for(text: str) -> None:
     assert not BREVO.id_shape.fullmatch(text)
 
 
@@ -109,12 +109,14 @@ def test_other_text_is_no_id_and_never_asked_for(text):
     [(401, "unauthorized", "IP address"), (403, "forbidden", "level Read"), (404, "not_found", "BASE_URL"),
      (402, "forbidden", "plan"), (429, "rate_limited", "429")],
 )  # fmt: skip
-def test_an_error_says_what_to_do(status, kind, says):
+def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
     assert (describe_status(status, ACCOUNT)[0], says in describe_status(status, ACCOUNT)[1]) == (kind, True)
 
 
 @pytest.mark.parametrize(("status", "seconds"), [(429, 7), (503, None)])
-def test_the_wait_is_in_a_header_that_comes_with_every_answer_and_counts_when_limited(status, seconds):
+def test_the_wait_is_in_a_header_that_comes_with_every_answer_and_counts_when_limited(
+    status: int, seconds: int | None
+) -> None:
     now = datetime.now(timezone.utc).timestamp()
     response = Response(LISTS, status, {"x-sib-ratelimit-reset": "7"}, None, False, now)
     assert find_wait(response, ACCOUNT) == seconds
@@ -124,7 +126,7 @@ def test_the_wait_is_in_a_header_that_comes_with_every_answer_and_counts_when_li
 
 
 @pytest.mark.anyio
-async def test_brevos_own_sdk_reads_the_same_lists_segments_and_sizes():
+async def test_brevos_own_sdk_reads_the_same_lists_segments_and_sizes() -> None:
     def theirs(base: str) -> dict[str, tuple[str, object]]:
         with httpx.Client(trust_env=False) as http:
             sdk = Sdk(api_key=api.KEY, base_url=base, httpx_client=http)
@@ -144,7 +146,7 @@ async def test_brevos_own_sdk_reads_the_same_lists_segments_and_sizes():
 
 
 @pytest.mark.anyio
-async def test_brevos_own_sdk_is_refused_as_the_adapter_is():
+async def test_brevos_own_sdk_is_refused_as_the_adapter_is() -> None:
     def theirs(base: str) -> None:
         with httpx.Client(trust_env=False) as http:
             Sdk(api_key="another-key", base_url=base, httpx_client=http).contacts.get_lists()
@@ -164,7 +166,7 @@ def patched(document: Document) -> None:
 
 @pytest.mark.anyio
 @needs_documents
-async def test_requests_and_answers_are_as_brevos_document_has_them():
+async def test_requests_and_answers_are_as_brevos_document_has_them() -> None:
     rows = [a_list(8, "Club", 9, createdAt="2026-02-03T04:05:06.000Z", dynamicList=False), *ROWS[1:]]
     async with served(rows) as there, open_case(CASE, there) as catalog:
         await catalog.list_audiences(ListQuery(limit=0))

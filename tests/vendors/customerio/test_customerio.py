@@ -1,5 +1,7 @@
 """Customer.io: one answer with all segments, and a request for each size."""
 
+from typing import Any
+
 import pytest
 from async_customerio import AsyncAPIClient
 
@@ -27,13 +29,15 @@ def held(raw: object):
     return found
 
 
-def test_everything_is_asked_for_at_once():
+def test_everything_is_asked_for_at_once() -> None:
     assert Request("segments") == FIRST
     assert CIO.page({"segments": []}, FIRST).more is False
 
 
 @pytest.mark.parametrize("body", [{}, {"segments": None}, {"segments": {}}, [], None])
-def test_a_body_without_segments_is_not_taken_for_an_empty_workspace(body):
+def test_a_body_without_segments_is_not_taken_for_an_empty_workspace(
+    body: dict[str, Any] | list[Any] | None,
+) -> None:
     with pytest.raises(UnexpectedShape):
         CIO.page(body, FIRST)
 
@@ -42,12 +46,12 @@ def test_a_body_without_segments_is_not_taken_for_an_empty_workspace(body):
     ("region", "base"),
     [(None, "https://api.customer.io/v1"), ("us", "https://api.customer.io/v1"), ("EU", "https://api-eu.customer.io/v1")],
 )  # fmt: skip
-def test_the_region_says_where_the_account_is(region, base):
+def test_the_region_says_where_the_account_is(region: str | None, base: str) -> None:
     variables = {"CUSTOMERIO_REGION": region} if region else {}
     assert account(CIO, **variables).base_url == base
 
 
-def test_another_region_is_refused_with_those_that_there_are():
+def test_another_region_is_refused_with_those_that_there_are() -> None:
     variables = {"CUSTOMERIO_APP_API_KEY": "made-up-key", "CUSTOMERIO_REGION": "au.evil.example/"}
     (source,) = load_configuration(variables, [CIO]).sources
     assert source.problem is not None
@@ -66,7 +70,7 @@ def test_another_region_is_refused_with_those_that_there_are():
         (None, "unknown", {}),
     ],
 )
-def test_the_status_is_that_of_the_build(state, status, details):
+def test_the_status_is_that_of_the_build(state: str | None, status: str, details: dict[str, Any]) -> None:
     one = held(row(1, "n", 1) | {"state": state})
     assert (one.status, one.details) == (status, details)
 
@@ -74,11 +78,11 @@ def test_the_status_is_that_of_the_build(state, status, details):
 @pytest.mark.parametrize(
     ("word", "type"), [("manual", "static"), ("dynamic", "dynamic"), ("new", "unknown"), (None, "unknown")]
 )
-def test_the_type_is_what_customer_io_calls_it(word, type):
+def test_the_type_is_what_customer_io_calls_it(word: str | None, type: str) -> None:
     assert held(row(1, "n", 1) | {"type": word}).type == type
 
 
-def test_a_size_is_a_request_of_its_own_that_brings_no_person():
+def test_a_size_is_a_request_of_its_own_that_brings_no_person() -> None:
     one = held(row(41, "n", 1))
     assert one.size_pending
     assert CIO.count_request([one], ACCOUNT.values) == Request("segments/41/customer_count")
@@ -89,18 +93,20 @@ def test_a_size_is_a_request_of_its_own_that_brings_no_person():
     [("finished", 0, Counted(0)), ("finished", 9, Counted(9)), ("build", 0, Counted(None, "not counted yet")),
      ("build", 9, Counted(9, "still being built")), ("archived", 0, Counted(None, "not counted yet"))],
 )  # fmt: skip
-def test_a_zero_of_a_segment_that_is_being_built_is_no_size(state, count, counted):
+def test_a_zero_of_a_segment_that_is_being_built_is_no_size(state: str, count: int, counted: Counted) -> None:
     one = held(row(4, "n", count, state=state))
     assert CIO.parse_counts({"segment_id": 4, "count": count}, [one]) == {"4": counted}
 
 
 @pytest.mark.parametrize("body", [{"segment_id": 5, "count": 9}, [], None])
-def test_a_count_of_another_segment_is_not_taken_for_this_ones(body):
+def test_a_count_of_another_segment_is_not_taken_for_this_ones(
+    body: dict[str, Any] | list[Any] | None,
+) -> None:
     with pytest.raises(UnexpectedShape):
         CIO.parse_counts(body, [held(row(4, "n", 1))])
 
 
-def test_a_refused_key_may_be_of_another_product_or_region():
+def test_a_refused_key_may_be_of_another_product_or_region() -> None:
     kind, text = describe_status(401, ACCOUNT)
     assert kind == "unauthorized"
     assert "App API key" in text
@@ -108,7 +114,7 @@ def test_a_refused_key_may_be_of_another_product_or_region():
 
 
 @pytest.mark.anyio
-async def test_one_segment_costs_itself_and_its_count():
+async def test_one_segment_costs_itself_and_its_count() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         (one,) = (await catalog.get_audience(GetQuery(audience="customerio:4"))).audiences
     assert (one.name, one.size, one.type) == ("VIP", 812, "static")
@@ -116,7 +122,7 @@ async def test_one_segment_costs_itself_and_its_count():
 
 
 @pytest.mark.anyio
-async def test_only_the_segments_that_a_question_is_about_are_counted():
+async def test_only_the_segments_that_a_question_is_about_are_counted() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         answer = await catalog.list_audiences(ListQuery(search="trial"))
     assert [(a.name, a.size) for a in answer.audiences] == [("Winter trial", 9_120)]
@@ -124,7 +130,7 @@ async def test_only_the_segments_that_a_question_is_about_are_counted():
 
 
 @pytest.mark.anyio
-async def test_a_segment_deleted_before_its_count_costs_no_other_size():
+async def test_a_segment_deleted_before_its_count_costs_no_other_size() -> None:
     def answer(asked):
         if asked.path == "/v1/segments/5/customer_count":
             return api.refused(404, "segment_id does not exist")
@@ -142,7 +148,7 @@ async def test_a_segment_deleted_before_its_count_costs_no_other_size():
 
 
 @pytest.mark.anyio
-async def test_a_client_of_others_reads_the_same_segments_and_sizes(monkeypatch):
+async def test_a_client_of_others_reads_the_same_segments_and_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     rows = [each for each in ROWS if each["state"] == "finished"]

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 import requests
@@ -30,7 +31,7 @@ def answered(body: object, status: int = 400) -> Response:
     return Response(FIRST, status, {}, body, True, datetime.now(timezone.utc).timestamp())
 
 
-def test_the_first_page_is_a_query_with_the_total_and_without_a_page_size():
+def test_the_first_page_is_a_query_with_the_total_and_without_a_page_size() -> None:
     body = {
         "query": f"{SELECT} ORDER BY user_list.id",
         "searchSettings": {"returnTotalResultsCount": True},
@@ -38,7 +39,7 @@ def test_the_first_page_is_a_query_with_the_total_and_without_a_page_size():
     assert Request("customers/1234567890/googleAds:search", {}, "POST", body) == FIRST
 
 
-def test_the_next_page_is_the_same_query_with_the_page_token():
+def test_the_next_page_is_the_same_query_with_the_page_token() -> None:
     page = ADS.page({"results": [], "nextPageToken": "CAo", "totalResultsCount": "7"}, FIRST)
     assert isinstance(FIRST.json, dict)
     assert page.next is not None
@@ -47,24 +48,24 @@ def test_the_next_page_is_the_same_query_with_the_page_token():
 
 
 @pytest.mark.parametrize("end", [{}, {"nextPageToken": ""}, {"nextPageToken": None}])
-def test_a_page_without_a_token_is_the_last(end):
+def test_a_page_without_a_token_is_the_last(end: dict[str, Any]) -> None:
     assert ADS.page({"results": [{"userList": {"id": "1"}}], **end}, FIRST).more is False
 
 
 @pytest.mark.parametrize("body", [{}, {"fieldMask": "userList.id"}, {"totalResultsCount": "0"}])
-def test_an_account_without_lists_has_no_results_at_all_and_is_complete(body):
+def test_an_account_without_lists_has_no_results_at_all_and_is_complete(body: dict[str, Any]) -> None:
     page = ADS.page(body, FIRST)
     assert (page.rows, page.more) == ([], False)
 
 
 @pytest.mark.parametrize("body", [{"unexpected": 1}, {"results": {}}, {"results": None}, [], None, "x"])
-def test_another_body_without_results_is_not_taken_for_an_empty_account(body):
+def test_another_body_without_results_is_not_taken_for_an_empty_account(body: object) -> None:
     with pytest.raises(UnexpectedShape):
         ADS.page(body, FIRST)
 
 
 @pytest.mark.anyio
-async def test_every_page_is_read_and_the_total_that_google_gives_as_text_is_held_against_it():
+async def test_every_page_is_read_and_the_total_that_google_gives_as_text_is_held_against_it() -> None:
     async with served(ROWS, page_size=3) as there, open_case(CASE, there) as catalog:
         answer = await catalog.list_audiences(ListQuery(limit=0))
     assert (answer.matched, answer.complete) == (len(ROWS), True)
@@ -72,7 +73,7 @@ async def test_every_page_is_read_and_the_total_that_google_gives_as_text_is_hel
     assert asked == [None, "CAo3", "CAo6", "CAo9"]
 
 
-def test_the_size_is_the_display_networks_or_else_the_searchs_and_says_which():
+def test_the_size_is_the_display_networks_or_else_the_searchs_and_says_which() -> None:
     one = {raw["id"]: shown(ADS, {"userList": raw}) for raw in ROWS}
     seen = {id: (a.get("size"), a.get("size_note"), a["status"]) for id, a in one.items()}
     assert seen["79"] == (900, "on the Display Network", "ready")
@@ -84,24 +85,24 @@ def test_the_size_is_the_display_networks_or_else_the_searchs_and_says_which():
     assert one["79"]["details"]["sizeForSearch"] == "1200"
 
 
-def test_there_are_no_dates():
+def test_there_are_no_dates() -> None:
     one = shown(ADS, {"userList": ROWS[0]})
     assert "created_at" not in one
     assert "updated_at" not in one
 
 
-def test_one_audience_is_the_same_query_for_its_id():
+def test_one_audience_is_the_same_query_for_its_id() -> None:
     assert ADS.get_request("77", ACCOUNT.values) == Request(
         FIRST.path, {}, "POST", {"query": f"{SELECT} WHERE user_list.id = 77"}
     )
 
 
 @pytest.mark.parametrize("text", ["", "77 OR 1=1", "7" * 20, "-1", "٧٧"])
-def test_other_text_is_no_id_and_never_comes_into_a_query(text):
+def test_other_text_is_no_id_and_never_comes_into_a_query(text: str) -> None:
     assert not ADS.id_shape.fullmatch(text)
 
 
-def test_the_manager_account_and_the_developer_token_go_out_only_where_they_are_set():
+def test_the_manager_account_and_the_developer_token_go_out_only_where_they_are_set() -> None:
     bare = ADS.headers({"token": "t"})
     assert bare == {"Authorization": "Bearer t"}
     full = ADS.headers({"token": "t", "login": "2223334444", "developer_token": "d"})
@@ -121,18 +122,20 @@ def test_the_manager_account_and_the_developer_token_go_out_only_where_they_are_
         (500, None, "unavailable"),
     ],
 )
-def test_what_an_error_is_follows_from_its_status_and_a_quota_from_its_code(status, code, kind):
+def test_what_an_error_is_follows_from_its_status_and_a_quota_from_its_code(
+    status: int, code: dict[str, Any] | None, kind: str
+) -> None:
     body = api.failed(status, code).body
     assert describe_status(ADS.status_of(answered(body, status)), ACCOUNT)[0] == kind
 
 
-def test_a_refusal_names_the_manager_account_that_is_most_often_missing():
+def test_a_refusal_names_the_manager_account_that_is_most_often_missing() -> None:
     _, text = describe_status(403, ACCOUNT)
     assert "GOOGLE_ADS_LOGIN_CUSTOMER_ID" in text
     assert "GOOGLE_ADS_CUSTOMER_ID" in text
 
 
-def test_the_wait_is_text_with_a_unit_deep_in_the_error():
+def test_the_wait_is_text_with_a_unit_deep_in_the_error() -> None:
     body = api.failed(429, {"quotaError": "X"}, details={"quotaErrorDetails": {"retryDelay": "5s"}}).body
     assert find_wait(answered(body, 429), ACCOUNT) == 5
     assert find_wait(answered(api.failed(429, {"quotaError": "X"}).body, 429), ACCOUNT) is None
@@ -140,7 +143,7 @@ def test_the_wait_is_text_with_a_unit_deep_in_the_error():
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("code", ["EXPIRED_PAGE_TOKEN", "INVALID_PAGE_TOKEN"])
-async def test_a_page_token_that_is_too_old_begins_the_reading_anew_once(code):
+async def test_a_page_token_that_is_too_old_begins_the_reading_anew_once(code: str) -> None:
     refusals = [api.failed(400, {"requestError": code})]
 
     def answer(asked):
@@ -160,7 +163,7 @@ async def test_a_page_token_that_is_too_old_begins_the_reading_anew_once(code):
 
 
 @pytest.mark.anyio
-async def test_a_refresh_token_that_has_ended_is_told_with_its_variable_and_why_it_may_have():
+async def test_a_refresh_token_that_has_ended_is_told_with_its_variable_and_why_it_may_have() -> None:
     other = {"GOOGLE_ADS_REFRESH_TOKEN": "1//another-one"}
     async with served(ROWS) as there, open_case(CASE, there, **other) as catalog:
         with pytest.raises(ToolError) as caught:
@@ -172,7 +175,7 @@ async def test_a_refresh_token_that_has_ended_is_told_with_its_variable_and_why_
 
 
 @pytest.mark.anyio
-async def test_an_id_that_google_does_not_have_is_an_empty_answer_and_not_found():
+async def test_an_id_that_google_does_not_have_is_an_empty_answer_and_not_found() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         with pytest.raises(ToolError, match="No audience has"):
             await catalog.get_audience(GetQuery(audience="googleads:123"))
@@ -180,7 +183,9 @@ async def test_an_id_that_google_does_not_have_is_an_empty_answer_and_not_found(
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("secret", "refused"), [("GOCSPX-made-up", False), ("GOCSPX-another", True)])
-async def test_googles_own_client_exchanges_the_same_token_and_is_refused_as_the_adapter_is(secret, refused):
+async def test_googles_own_client_exchanges_the_same_token_and_is_refused_as_the_adapter_is(
+    secret: str, refused: bool
+) -> None:
     session = requests.Session()
     session.trust_env = False
     async with served(ROWS) as there:
@@ -201,7 +206,7 @@ async def test_googles_own_client_exchanges_the_same_token_and_is_refused_as_the
 
 @pytest.mark.anyio
 @pytest.mark.filterwarnings("ignore")
-async def test_googles_own_messages_take_every_answer_and_hold_the_same_audiences():
+async def test_googles_own_messages_take_every_answer_and_hold_the_same_audiences() -> None:
     pytest.importorskip("google.ads.googleads", reason="the extra 'oracles' is not installed (google-ads)")
     from google.ads.googleads.v26.services.types.google_ads_service import (
         SearchGoogleAdsRequest,

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from anyio.to_thread import run_sync
@@ -44,42 +45,42 @@ def refused(code: int, subcode: int | None = None, **more: object) -> dict[str, 
     }
 
 
-def test_the_first_page_is_asked_for_with_its_fields_and_the_largest_size():
+def test_the_first_page_is_asked_for_with_its_fields_and_the_largest_size() -> None:
     assert Request("act_1234567/customaudiences", {"fields": FIELDS, "limit": "200"}) == FIRST
 
 
-def test_the_next_page_is_asked_for_with_the_cursor_and_never_with_metas_link_that_holds_the_token():
+def test_the_next_page_is_asked_for_with_the_cursor_and_never_with_metas_link_that_holds_the_token() -> None:
     assert page(META, "first_page", FIRST).next == FIRST.with_params(after="QVFJ")
 
 
-def test_a_page_without_a_next_link_is_the_last_although_it_has_a_cursor():
+def test_a_page_without_a_next_link_is_the_last_although_it_has_a_cursor() -> None:
     assert page(META, "last_page", FIRST).more is False
     assert META.page({"data": []}, FIRST).more is False
 
 
-def test_an_empty_page_with_a_next_link_goes_on():
+def test_an_empty_page_with_a_next_link_goes_on() -> None:
     body = {"data": [], "paging": {"cursors": {"after": "B"}, "next": "https://graph.facebook.com/x"}}
     assert META.page(body, FIRST).next == FIRST.with_params(after="B")
 
 
 @pytest.mark.parametrize("written", ["1234567", "act_1234567"])
-def test_an_ad_account_may_be_written_with_and_without_its_prefix(written):
+def test_an_ad_account_may_be_written_with_and_without_its_prefix(written: str) -> None:
     values = account(META, **{**VARIABLES, "META_AD_ACCOUNT_ID": written}).values
     assert META.list_request(values) == FIRST
 
 
-def test_the_token_goes_out_in_a_header_with_the_proof_that_the_app_secret_makes():
+def test_the_token_goes_out_in_a_header_with_the_proof_that_the_app_secret_makes() -> None:
     proof = hmac.new(b"the-app-secret", b"the-meta-token", hashlib.sha256).hexdigest()
     assert META.headers(ACCOUNT.values) == {"Authorization": "Bearer the-meta-token"}
     assert META.sign(FIRST, ACCOUNT.values) == FIRST.with_params(appsecret_proof=proof)
 
 
-def test_no_proof_goes_out_where_no_app_secret_is_set():
+def test_no_proof_goes_out_where_no_app_secret_is_set() -> None:
     values = {role: value for role, value in ACCOUNT.values.items() if role != "app_secret"}
     assert META.sign(FIRST, values) == FIRST
 
 
-def test_a_row_is_shown_with_its_range_its_codes_and_its_dates():
+def test_a_row_is_shown_with_its_range_its_codes_and_its_dates() -> None:
     assert all_shown(META, "first_page") == [
         {
             "id": "23851200000000017",
@@ -101,7 +102,7 @@ def test_a_row_is_shown_with_its_range_its_codes_and_its_dates():
     ]
 
 
-def test_a_size_is_a_range_or_unknown_and_never_half_of_one():
+def test_a_size_is_a_range_or_unknown_and_never_half_of_one() -> None:
     seen = {row["id"]: (row.get("size"), row.get("size_max")) for row in all_shown(META, "sizes")}
     unknown = (None, None)
     assert seen == {"1": (1000, 1000), "2": unknown, "3": unknown, "4": unknown, "5": unknown, "6": (0, 1000)}
@@ -118,7 +119,7 @@ def test_a_size_is_a_range_or_unknown_and_never_half_of_one():
         (200, 300, "unknown"), (100, None, "unknown"), (None, None, "unknown"),
     ],
 )  # fmt: skip
-def test_the_status_follows_from_both_codes(operation, delivery, status):
+def test_the_status_follows_from_both_codes(operation: int | None, delivery: int | None, status: str) -> None:
     raw = {"id": "1", "operation_status": {"code": operation}, "delivery_status": {"code": delivery}}
     assert shown(META, raw)["status"] == status
 
@@ -128,7 +129,7 @@ def test_the_status_follows_from_both_codes(operation, delivery, status):
     [("CUSTOM", "static"), ("LOOKALIKE", "lookalike"), ("WEBSITE", "dynamic"), ("APP", "dynamic"),
      ("VIDEO", "dynamic"), ("CLAIM", "dynamic"), ("PARTNER", "unknown"), (None, "unknown")],
 )  # fmt: skip
-def test_the_type_follows_from_the_subtype(subtype, type):
+def test_the_type_follows_from_the_subtype(subtype: str | None, type: str) -> None:
     assert shown(META, {"id": "1", "subtype": subtype})["type"] == type
 
 
@@ -141,21 +142,23 @@ def test_the_type_follows_from_the_subtype(subtype, type):
      ("190", "unauthorized"), (None, "invalid_request"), ([], "invalid_request")],
 )  # fmt: skip
 @pytest.mark.parametrize("status", [200, 400])
-def test_what_an_error_is_follows_from_its_code_and_not_from_the_http_status(code, kind, status):
+def test_what_an_error_is_follows_from_its_code_and_not_from_the_http_status(
+    code: object, kind: str, status: int
+) -> None:
     judged = META.status_of(answered(refused(code), status))
     assert describe_status(judged, ACCOUNT)[0] == kind
 
 
-def test_an_error_that_says_it_passes_is_tried_again():
+def test_an_error_that_says_it_passes_is_tried_again() -> None:
     assert META.status_of(answered(refused(99999, is_transient=True))) == 503
 
 
 @pytest.mark.parametrize("error", ["soon", ["x"], True])
-def test_an_error_of_another_shape_under_200_is_a_failure_all_the_same(error):
+def test_an_error_of_another_shape_under_200_is_a_failure_all_the_same(error: object) -> None:
     assert META.status_of(answered({"error": error, "data": []}, 200)) == 500
 
 
-def test_what_may_not_be_seen_is_not_found_when_asked_for_alone_and_forbidden_as_a_whole_account():
+def test_what_may_not_be_seen_is_not_found_when_asked_for_alone_and_forbidden_as_a_whole_account() -> None:
     assert META.status_of(answered(refused(100, 33), request=ONE)) == 404
     assert META.status_of(answered(refused(100, 33), request=FIRST)) == 403
 
@@ -171,21 +174,23 @@ REGAIN = "estimated_time_to_regain_access"
         ({}, None), ([], None), ({"1": 7}, None), ({"1": [7, None]}, None), ({"1": [{REGAIN: "x"}]}, None),
     ],
 )  # fmt: skip
-def test_the_wait_is_found_in_minutes_in_the_usage_header(usage, seconds):
+def test_the_wait_is_found_in_minutes_in_the_usage_header(
+    usage: dict[str, Any] | list[Any], seconds: int | None
+) -> None:
     header = {"x-business-use-case-usage": json.dumps(usage)}
     assert find_wait(answered(refused(80003), 429, **header), ACCOUNT) == seconds
 
 
-def test_a_usage_header_that_is_no_json_says_no_wait():
+def test_a_usage_header_that_is_no_json_says_no_wait() -> None:
     assert find_wait(answered(refused(17), 429, **{"x-business-use-case-usage": "{"}), ACCOUNT) is None
 
 
-def test_the_usage_header_says_no_wait_where_nothing_is_limited():
+def test_the_usage_header_says_no_wait_where_nothing_is_limited() -> None:
     header = {"x-business-use-case-usage": json.dumps({"1": [{REGAIN: 3}]})}
     assert find_wait(answered(refused(2), 503, **header), ACCOUNT) is None
 
 
-def test_an_audience_of_another_ad_account_is_none_of_ours():
+def test_an_audience_of_another_ad_account_is_none_of_ours() -> None:
     row = {"id": "17", "account_id": "1234567"}
     assert META.parse_get(row, ONE) == [row]
     assert META.parse_get({**row, "account_id": "7654321"}, ONE) == []
@@ -193,7 +198,7 @@ def test_an_audience_of_another_ad_account_is_none_of_ours():
 
 
 @pytest.mark.anyio
-async def test_the_account_that_the_token_may_not_see_is_forbidden_and_names_the_permission():
+async def test_the_account_that_the_token_may_not_see_is_forbidden_and_names_the_permission() -> None:
     async with (
         served(imitation.meta_rows()) as there,
         open_case(CASE, there, META_AD_ACCOUNT_ID="5") as catalog,
@@ -205,7 +210,7 @@ async def test_the_account_that_the_token_may_not_see_is_forbidden_and_names_the
 
 
 @pytest.mark.anyio
-async def test_ranges_are_summed_at_both_ends_and_unknown_ones_not_at_all():
+async def test_ranges_are_summed_at_both_ends_and_unknown_ones_not_at_all() -> None:
     rows = imitation.meta_rows()
     answer = await list_rows(CASE, rows)
     known = [row for row in rows if row["approximate_count_lower_bound"] != -1]
@@ -223,7 +228,9 @@ def sdk_of(there: Served, monkeypatch: pytest.MonkeyPatch, token: str = imitatio
 
 
 @pytest.mark.anyio
-async def test_metas_own_sdk_reads_the_same_audiences_names_and_bounds(monkeypatch):
+async def test_metas_own_sdk_reads_the_same_audiences_names_and_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     names = FIELDS.split(",")
     async with served(CASE.rows) as there, open_case(CASE, there) as catalog:
         theirs = sdk_of(there, monkeypatch)
@@ -241,7 +248,7 @@ async def test_metas_own_sdk_reads_the_same_audiences_names_and_bounds(monkeypat
 
 
 @pytest.mark.anyio
-async def test_metas_own_sdk_is_refused_as_the_adapter_is(monkeypatch):
+async def test_metas_own_sdk_is_refused_as_the_adapter_is(monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(CASE.rows) as there:
         theirs = sdk_of(there, monkeypatch, "another-token")
         with pytest.raises(FacebookRequestError) as caught:
@@ -253,7 +260,7 @@ async def test_metas_own_sdk_is_refused_as_the_adapter_is(monkeypatch):
 
 
 @pytest.mark.anyio
-async def test_the_proof_is_sent_with_one_audience_and_shown_nowhere():
+async def test_the_proof_is_sent_with_one_audience_and_shown_nowhere() -> None:
     async with served(CASE.rows) as there, open_case(CASE, there) as catalog:
         match = await catalog.get_audience(GetQuery(audience=f"meta:{CASE.sample['id']}"))
     (asked,) = there.asked

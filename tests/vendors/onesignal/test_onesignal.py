@@ -30,14 +30,16 @@ def held(raw: object):
     return found
 
 
-def test_the_first_page_is_asked_for_with_the_largest_size():
+def test_the_first_page_is_asked_for_with_the_largest_size() -> None:
     assert Request(f"apps/{api.APP}/segments", {"limit": "300", "offset": "0"}) == FIRST
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("total", ["all", "page"])
 @pytest.mark.parametrize("number", [1, 299, 300, 301])
-async def test_every_segment_is_listed_whether_the_total_is_of_all_or_of_the_page(total, number):
+async def test_every_segment_is_listed_whether_the_total_is_of_all_or_of_the_page(
+    total: str, number: int
+) -> None:
     rows = [row(n, f"Segment {n}", n) for n in range(number)]
     async with served(rows, total) as there, open_case(CASE, there) as catalog:
         answer = await catalog.list_audiences(ListQuery(search="nobody-is-called-so"))
@@ -46,23 +48,23 @@ async def test_every_segment_is_listed_whether_the_total_is_of_all_or_of_the_pag
     assert not [note for note in answer.notes or [] if "reports" in note]
 
 
-def test_the_key_goes_out_as_onesignal_wants_it_and_not_as_a_bearer_token():
+def test_the_key_goes_out_as_onesignal_wants_it_and_not_as_a_bearer_token() -> None:
     assert ONE.headers(ACCOUNT.values) == {"Authorization": "Key the-api_key"}
 
 
-def test_a_segment_is_a_filter_with_its_dates():
+def test_a_segment_is_a_filter_with_its_dates() -> None:
     one = held(ROWS[1])
     assert (one.id, one.type, one.status, one.size_pending) == (uuid(2), "dynamic", "ready", True)
     assert one.details == {"read_only": False, "is_active": True}
 
 
-def test_a_size_is_asked_for_without_the_filters_and_at_one_a_second():
+def test_a_size_is_asked_for_without_the_filters_and_at_one_a_second() -> None:
     request = ONE.count_request([held(ROWS[1])], ACCOUNT.values)
     assert request == Request(f"apps/{api.APP}/segments/{uuid(2)}")
     assert [(rate.requests, rate.seconds) for rate in ONE.rates({})[request.pace]] == [(1, 1)]
 
 
-def test_the_size_of_a_segment_that_is_not_active_says_so():
+def test_the_size_of_a_segment_that_is_not_active_says_so() -> None:
     assert ONE.parse_counts({"subscriber_count": 7}, [held(ROWS[1])]) == {uuid(2): Counted(7)}
     paused = held(ROWS[3])
     assert ONE.parse_counts({"subscriber_count": 7}, [paused]) == {
@@ -73,7 +75,7 @@ def test_the_size_of_a_segment_that_is_not_active_says_so():
 
 
 @pytest.mark.anyio
-async def test_a_segment_that_onesignal_cannot_count_has_no_size_and_the_answer_is_complete():
+async def test_a_segment_that_onesignal_cannot_count_has_no_size_and_the_answer_is_complete() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         answer = await catalog.list_audiences(ListQuery(detail="full"))
     (odd,) = [a for a in answer.audiences if a.size is None]
@@ -82,7 +84,7 @@ async def test_a_segment_that_onesignal_cannot_count_has_no_size_and_the_answer_
 
 
 @pytest.mark.anyio
-async def test_one_segment_comes_from_the_listing_and_only_it_is_counted():
+async def test_one_segment_comes_from_the_listing_and_only_it_is_counted() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         (one,) = (await catalog.get_audience(GetQuery(audience=f"onesignal:{uuid(2)}"))).audiences
     assert (one.name, one.size, one.updated_at) == ("Lapsed readers", 1_204, "2026-04-03T05:06:07Z")
@@ -94,7 +96,9 @@ async def test_one_segment_comes_from_the_listing_and_only_it_is_counted():
     [(400, True, "unauthorized"), (403, True, "unauthorized"), (403, False, "unauthorized"),
      (400, False, "invalid_request"), (404, False, "not_found"), (429, True, "rate_limited")],
 )  # fmt: skip
-def test_a_refused_key_is_a_400_or_a_403_and_a_400_for_one_size_is_not(status, listing, kind):
+def test_a_refused_key_is_a_400_or_a_403_and_a_400_for_one_size_is_not(
+    status: int, listing: bool, kind: str
+) -> None:
     request = FIRST if listing else ONE.count_request([held(ROWS[1])], ACCOUNT.values)
     response = Response(request, status, {}, {}, True, datetime.now(timezone.utc).timestamp())
     got, text = describe_status(ONE.status_of(response), ACCOUNT)
@@ -106,7 +110,7 @@ def test_a_refused_key_is_a_400_or_a_403_and_a_400_for_one_size_is_not(status, l
 
 
 @pytest.mark.anyio
-async def test_onesignals_own_sdk_reads_the_same_segments_and_sizes():
+async def test_onesignals_own_sdk_reads_the_same_segments_and_sizes() -> None:
     rows = [each for each in ROWS if each["name"] != api.NEVER_COUNTED]
 
     def theirs(host: str) -> dict[str, tuple[str, int]]:
@@ -135,7 +139,7 @@ def patched(document: Document) -> None:
 
 @pytest.mark.anyio
 @needs_documents
-async def test_requests_and_answers_are_as_onesignals_document_has_them():
+async def test_requests_and_answers_are_as_onesignals_document_has_them() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         await catalog.list_audiences(ListQuery(limit=0))
     checked = exchanged("onesignal", there.asked, lambda asked: api.answer(asked, ROWS), patched)

@@ -1,6 +1,7 @@
 """SendGrid: links to another host, a count that is no total, and segments that were never counted."""
 
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 from anyio.to_thread import run_sync
@@ -31,25 +32,25 @@ def segment(**more: object):
     return row
 
 
-def test_lists_are_asked_for_with_the_largest_page_and_segments_all_at_once():
+def test_lists_are_asked_for_with_the_largest_page_and_segments_all_at_once() -> None:
     assert Request("v3/marketing/lists", {"page_size": "1000"}) == LISTS
     assert Request("v3/marketing/segments/2.0") == SEGMENTS
 
 
-def test_of_the_link_to_the_next_page_only_the_token_is_taken():
+def test_of_the_link_to_the_next_page_only_the_token_is_taken() -> None:
     link = "https://elsewhere.example/v3/marketing/lists?page_size=5&page_token=abc"
     page = GRID.page({"result": [], "_metadata": {"next": link, "count": 9}}, LISTS)
     assert page.next == LISTS.with_params(page_token="abc")
     assert page.total is None  # its count is known to be wrong
 
 
-def test_no_link_is_the_end_and_a_self_with_an_empty_token_is_none():
+def test_no_link_is_the_end_and_a_self_with_an_empty_token_is_none() -> None:
     told = {"self": "https://api.sendgrid.com/v3/marketing/lists?page_token=", "count": 4}
     assert GRID.page({"result": [], "_metadata": told}, LISTS).more is False
     assert GRID.page({"results": []}, SEGMENTS).more is False
 
 
-def test_segments_that_come_in_pages_after_all_are_followed():
+def test_segments_that_come_in_pages_after_all_are_followed() -> None:
     told = {"next": "https://api.sendgrid.com/v3/marketing/segments/2.0?page_token=b"}
     assert GRID.page({"results": [], "_metadata": told}, SEGMENTS).next == SEGMENTS.with_params(
         page_token="b"
@@ -57,20 +58,20 @@ def test_segments_that_come_in_pages_after_all_are_followed():
 
 
 @pytest.mark.anyio
-async def test_a_count_that_is_higher_than_the_rows_leaves_the_reading_complete():
+async def test_a_count_that_is_higher_than_the_rows_leaves_the_reading_complete() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         answer = await catalog.list_audiences(ListQuery(limit=0))
     assert answer.complete
     assert answer.notes is None
 
 
-def test_a_list_has_no_date_and_is_static():
+def test_a_list_has_no_date_and_is_static() -> None:
     row = row_of(GRID, a_list(1, "L", 940), LISTS)
     assert row is not None
     assert (row.size, row.type, row.status, row.kind, row.created) == (940, "static", "ready", "list", None)
 
 
-def test_a_segment_is_as_of_its_last_count_and_says_so():
+def test_a_segment_is_as_of_its_last_count_and_says_so() -> None:
     row = segment()
     assert (row.size, row.size_note, row.type, row.kind) == (
         31,
@@ -91,7 +92,9 @@ def test_a_segment_is_as_of_its_last_count_and_says_so():
         ({"contacts_count": 0, "sample_updated_at": "soon"}, None, "not counted yet"),
     ],
 )
-def test_a_zero_that_was_never_counted_is_no_size(more, size, note):
+def test_a_zero_that_was_never_counted_is_no_size(
+    more: dict[str, Any], size: int | None, note: str | None
+) -> None:
     row = segment(**more)
     assert (row.size, row.size_note) == (size, note)
 
@@ -101,7 +104,7 @@ def test_a_zero_that_was_never_counted_is_no_size(more, size, note):
     [({"query_validation": "VALID"}, "ready"), ({"query_validation": "PENDING"}, "processing"),
      ({"query_validation": "INVALID"}, "failed"), ({"query_validation": "NEW"}, "unknown"), (None, "ready")],
 )  # fmt: skip
-def test_the_status_is_that_of_the_query(status, word):
+def test_the_status_is_that_of_the_query(status: dict[str, Any] | None, word: str) -> None:
     assert segment(status=status).status == word
 
 
@@ -109,12 +112,14 @@ def test_the_status_is_that_of_the_query(status, word):
     ("parents", "part_of"),
     [(None, None), ([], None), ([uuid(1)], f"list-{uuid(1)}"), ([uuid(1), uuid(2)], None), ("x", None)],
 )
-def test_a_segment_lies_within_its_only_parent_and_within_none_of_several(parents, part_of):
+def test_a_segment_lies_within_its_only_parent_and_within_none_of_several(
+    parents: list[Any] | str | None, part_of: str | None
+) -> None:
     assert segment(parent_list_ids=parents).part_of == part_of
 
 
 @pytest.mark.anyio
-async def test_one_segment_is_asked_for_without_the_people_who_would_come_with_it():
+async def test_one_segment_is_asked_for_without_the_people_who_would_come_with_it() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         await catalog.get_audience(GetQuery(audience=f"sendgrid:segment-{uuid(50)}"))
         await catalog.get_audience(GetQuery(audience=f"sendgrid:list-{uuid(1)}"))
@@ -127,19 +132,19 @@ async def test_one_segment_is_asked_for_without_the_people_who_would_come_with_i
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["list", "segment"])
-async def test_an_unknown_id_is_not_found_whichever_way_sendgrid_says_so(kind):
+async def test_an_unknown_id_is_not_found_whichever_way_sendgrid_says_so(kind: str) -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         with pytest.raises(ToolError, match="No audience has"):
             await catalog.get_audience(GetQuery(audience=f"sendgrid:{kind}-{uuid(555_555)}"))
 
 
-def test_a_400_for_a_whole_listing_is_no_missing_audience():
+def test_a_400_for_a_whole_listing_is_no_missing_audience() -> None:
     now = datetime.now(timezone.utc).timestamp()
     assert GRID.status_of(Response(LISTS, 400, {}, None, False, now)) == 400
 
 
 @pytest.mark.parametrize("text", [uuid(1), f"list-{uuid(1)}x", "list-1", f"list-{uuid(1)}/count"])
-def test_other_text_is_no_id_and_never_asked_for(text):
+def test_other_text_is_no_id_and_never_asked_for(text: str) -> None:
     assert not GRID.id_shape.fullmatch(text)
 
 
@@ -148,11 +153,11 @@ def test_other_text_is_no_id_and_never_asked_for(text):
     [(401, "unauthorized", "SENDGRID_API_KEY"), (403, "forbidden", "marketing.read"),
      (451, "invalid_request", "451")],
 )  # fmt: skip
-def test_an_error_says_what_to_do(status, kind, says):
+def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
     assert (describe_status(status, ACCOUNT)[0], says in describe_status(status, ACCOUNT)[1]) == (kind, True)
 
 
-def test_the_wait_is_a_moment_in_a_header():
+def test_the_wait_is_a_moment_in_a_header() -> None:
     now = 1_790_000_000.0
     response = Response(LISTS, 429, {"x-ratelimit-reset": "1790000009"}, None, False, now)
     assert find_wait(response, ACCOUNT) == 9
@@ -162,7 +167,9 @@ def test_the_wait_is_a_moment_in_a_header():
 
 
 @pytest.mark.anyio
-async def test_sendgrids_own_sdk_reads_the_same_lists_segments_and_sizes(monkeypatch):
+async def test_sendgrids_own_sdk_reads_the_same_lists_segments_and_sizes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for variable in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(variable, raising=False)
 
@@ -188,7 +195,7 @@ async def test_sendgrids_own_sdk_reads_the_same_lists_segments_and_sizes(monkeyp
 
 
 @pytest.mark.anyio
-async def test_sendgrids_own_sdk_is_refused_as_the_adapter_is():
+async def test_sendgrids_own_sdk_is_refused_as_the_adapter_is() -> None:
     async with served(ROWS) as there:
         client = SendGridAPIClient("SG.another", host=there.environment["SENDGRID_BASE_URL"]).client
         with pytest.raises(UnauthorizedError):
@@ -226,7 +233,7 @@ def patched(document: Document) -> None:
 
 @pytest.mark.anyio
 @needs_documents
-async def test_requests_and_answers_are_as_sendgrids_document_has_them():
+async def test_requests_and_answers_are_as_sendgrids_document_has_them() -> None:
     rows = [*ROWS[:5], *ROWS[-6:]]
     async with served(rows) as there, open_case(CASE, there) as catalog:
         await catalog.list_audiences(ListQuery(limit=0))

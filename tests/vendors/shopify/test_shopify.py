@@ -5,6 +5,7 @@
 import json
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from graphql import build_schema, graphql_sync, parse, validate
@@ -32,11 +33,11 @@ def answered(body: object, status: int = 200) -> Response:
     return Response(FIRST, status, {}, body, True, datetime.now(timezone.utc).timestamp())
 
 
-def test_the_first_page_is_a_query_with_the_largest_page():
+def test_the_first_page_is_a_query_with_the_largest_page() -> None:
     assert Request("graphql.json", {}, "POST", {"query": LIST, "variables": {"first": 250}}) == FIRST
 
 
-def test_the_next_page_is_the_same_query_after_the_cursor_and_has_next_page_decides():
+def test_the_next_page_is_the_same_query_after_the_cursor_and_has_next_page_decides() -> None:
     info = {"hasNextPage": True, "endCursor": "eyJs"}
     page = SHOPIFY.page({"data": {"segments": {"nodes": [], "pageInfo": info}}}, FIRST)
     assert page.next is not None
@@ -48,7 +49,7 @@ def test_the_next_page_is_the_same_query_after_the_cursor_and_has_next_page_deci
 @pytest.mark.parametrize(
     "body", [{}, {"data": None}, {"data": {"segments": None}}, {"data": {"segments": {"nodes": []}}}, []]
 )
-def test_a_body_that_is_not_whole_is_not_taken_for_an_empty_shop(body):
+def test_a_body_that_is_not_whole_is_not_taken_for_an_empty_shop(body: dict[str, Any] | list[Any]) -> None:
     with pytest.raises(UnexpectedShape):
         SHOPIFY.page(body, FIRST)
 
@@ -56,28 +57,28 @@ def test_a_body_that_is_not_whole_is_not_taken_for_an_empty_shop(body):
 @pytest.mark.parametrize(
     "written", ["acme", "ACME", "acme.myshopify.com", "https://acme.myshopify.com", "https://acme.myshopify.com/admin"]
 )  # fmt: skip
-def test_a_shop_may_be_written_as_people_see_it(written):
+def test_a_shop_may_be_written_as_people_see_it(written: str) -> None:
     assert account(SHOPIFY, SHOPIFY_SHOP=written).base_url == "https://acme.myshopify.com/admin/api/2026-10"
 
 
 @pytest.mark.parametrize(
     "written", ["acme.example", "evil.example/.myshopify.com", "a@b", "-acme", "acme:443"]
 )
-def test_another_address_is_no_shop_and_the_key_never_goes_there(written):
+def test_another_address_is_no_shop_and_the_key_never_goes_there(written: str) -> None:
     variables = {"SHOPIFY_SHOP": written, "SHOPIFY_ACCESS_TOKEN": api.TOKEN}
     (source,) = load_configuration(variables, [SHOPIFY]).sources
     assert source.problem is not None
     assert "SHOPIFY_SHOP must look like acme.myshopify.com" in source.problem.message
 
 
-def test_a_shop_needs_a_token_or_an_app_with_its_secret():
+def test_a_shop_needs_a_token_or_an_app_with_its_secret() -> None:
     (source,) = load_configuration({"SHOPIFY_SHOP": "acme", "SHOPIFY_CLIENT_ID": "x"}, [SHOPIFY]).sources
     assert source.problem is not None
     assert "SHOPIFY_ACCESS_TOKEN" in source.problem.message
     assert "SHOPIFY_CLIENT_ID and SHOPIFY_CLIENT_SECRET" in source.problem.message
 
 
-def test_a_segment_is_a_rule_whose_size_is_still_to_be_counted():
+def test_a_segment_is_a_rule_whose_size_is_still_to_be_counted() -> None:
     raw = {k: v for k, v in ROWS[1].items() if k != "totalCount"}
     row = SHOPIFY.row(raw, "gid://shopify/Segment/502")
     assert (row.size, row.size_pending, row.type) == (None, True, "dynamic")
@@ -86,7 +87,7 @@ def test_a_segment_is_a_rule_whose_size_is_still_to_be_counted():
     assert one["details"] == {"query": "number_of_orders > 1"}
 
 
-def test_sizes_are_counted_with_one_alias_and_one_variable_for_each_segment():
+def test_sizes_are_counted_with_one_alias_and_one_variable_for_each_segment() -> None:
     request = SHOPIFY.count_request(PENDING, ACCOUNT.values)
     assert isinstance(request.json, dict)
     assert request.json["variables"] == {f"s{n}": f"gid://shopify/Segment/{n + 1}" for n in range(3)}
@@ -100,7 +101,7 @@ def test_sizes_are_counted_with_one_alias_and_one_variable_for_each_segment():
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"data": None}])
-def test_counts_that_are_not_there_are_not_taken_for_zero(body):
+def test_counts_that_are_not_there_are_not_taken_for_zero(body: dict[str, Any] | list[Any] | None) -> None:
     with pytest.raises(UnexpectedShape):
         SHOPIFY.parse_counts(body, PENDING)
 
@@ -111,7 +112,7 @@ def test_counts_that_are_not_there_are_not_taken_for_zero(body):
      ("NOT_FOUND", "not_found"), ("INTERNAL_SERVER_ERROR", "unavailable"),
      ("MAX_COST_EXCEEDED", "invalid_request"), ("undefinedField", "invalid_request")],
 )  # fmt: skip
-def test_a_failure_under_200_is_what_its_code_says_also_beside_data(code, kind):
+def test_a_failure_under_200_is_what_its_code_says_also_beside_data(code: str, kind: str) -> None:
     for data in (None, {"segments": {"nodes": [], "pageInfo": {"hasNextPage": False}}}):
         body = api.failed(code, data=data).body
         assert describe_status(SHOPIFY.status_of(answered(body)), ACCOUNT)[0] == kind
@@ -120,7 +121,7 @@ def test_a_failure_under_200_is_what_its_code_says_also_beside_data(code, kind):
 @pytest.mark.parametrize(
     "errors", ["[API] Invalid API key", {"base": ["x"]}, [None], [{"message": "m"}], True]
 )
-def test_errors_of_another_shape_under_200_are_a_failure_all_the_same(errors):
+def test_errors_of_another_shape_under_200_are_a_failure_all_the_same(errors: object) -> None:
     assert SHOPIFY.status_of(answered({"errors": errors, "data": {}})) == 400
     assert SHOPIFY.status_of(answered({"errors": errors}, 401)) == 401
 
@@ -129,18 +130,20 @@ def test_errors_of_another_shape_under_200_are_a_failure_all_the_same(errors):
     ("left", "rate", "seconds"),
     [(0, 10, 4.2), (40, 100.0, 1.0), (None, 100, None), (0, 0, None), (0, "x", None)],
 )
-def test_the_wait_is_until_there_are_points_enough_and_at_least_a_second(left, rate, seconds):
+def test_the_wait_is_until_there_are_points_enough_and_at_least_a_second(
+    left: int | None, rate: float | str, seconds: float | None
+) -> None:
     status = {"currentlyAvailable": left, "restoreRate": rate}
     body = api.failed("THROTTLED", throttleStatus=status).body
     assert find_wait(answered(body, 200), ACCOUNT) == seconds
 
 
-def test_a_shop_whose_plan_tells_no_points_says_no_wait():
+def test_a_shop_whose_plan_tells_no_points_says_no_wait() -> None:
     assert find_wait(answered({"errors": [{"extensions": {"code": "THROTTLED"}}]}), ACCOUNT) is None
 
 
 @pytest.mark.anyio
-async def test_a_segment_that_is_gone_when_it_is_counted_costs_the_other_sizes_nothing():
+async def test_a_segment_that_is_gone_when_it_is_counted_costs_the_other_sizes_nothing() -> None:
     gone = str(ROWS[3]["id"])
 
     def answer(asked):
@@ -160,7 +163,7 @@ async def test_a_segment_that_is_gone_when_it_is_counted_costs_the_other_sizes_n
 
 
 @pytest.mark.anyio
-async def test_an_apps_id_and_secret_are_exchanged_for_a_token_at_the_shop_itself():
+async def test_an_apps_id_and_secret_are_exchanged_for_a_token_at_the_shop_itself() -> None:
     def answer(asked):
         if asked.path == "/admin/oauth/access_token":
             return api.exchange(asked)
@@ -194,7 +197,7 @@ schema_there = pytest.mark.skipif(
 
 
 @schema_there
-def test_every_query_is_valid_by_shopifys_own_schema():
+def test_every_query_is_valid_by_shopifys_own_schema() -> None:
     schema = build_schema(SCHEMA.read_text(encoding="utf-8"))
     count = SHOPIFY.count_request(PENDING, ACCOUNT.values).json
     assert isinstance(count, dict)
@@ -205,7 +208,7 @@ def test_every_query_is_valid_by_shopifys_own_schema():
 
 @pytest.mark.anyio
 @schema_there
-async def test_shopifys_own_schema_answers_with_the_same_segments_and_sizes():
+async def test_shopifys_own_schema_answers_with_the_same_segments_and_sizes() -> None:
     schema = build_schema(SCHEMA.read_text(encoding="utf-8"))
     rows = ROWS[:45]
 
@@ -236,7 +239,7 @@ async def test_shopifys_own_schema_answers_with_the_same_segments_and_sizes():
 
 
 @pytest.mark.anyio
-async def test_sizes_are_summed_when_all_have_been_counted():
+async def test_sizes_are_summed_when_all_have_been_counted() -> None:
     answer = await list_rows(CASE, ROWS)
     assert answer.complete
     assert answer.sum_of_sizes == sum(int(str(row["totalCount"])) for row in ROWS)
