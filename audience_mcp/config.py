@@ -317,7 +317,7 @@ def _resolve_base_url(
         s.role: s.choices[values[s.role]] for s in vendor.settings if s.choices and s.role in values
     }
     try:
-        url = url.format_map({**values, **vendor.derived_values(values), **stands_for})
+        url = url.format_map({**vendor.derived_values(values), **values, **stands_for})
     except KeyError as e:
         role = str(e.args[0])
         known = {s.role: s for s in vendor.settings}

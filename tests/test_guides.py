@@ -303,14 +303,6 @@ async def a_byte_a_second() -> list[str]:
 
 
 @scenario
-async def one_of_another_shape() -> list[str]:
-    async with faults.serving() as server:
-        server.play(faults.replied(200, []), "batch", kind="one")
-        async with client_of(of("batch", server)) as client:
-            return said_in(await client.call_tool("get_audience", {"audience": "batch:no_such"}))
-
-
-@scenario
 async def page_too_big() -> list[str]:
     return await played("commbox", limits=Limits(body=1_000))
 

@@ -131,7 +131,8 @@ import sys
 from audience_mcp.server.startup import Startup
 from audience_mcp.server.tools import build_server
 startup = Startup({"WHOP_API_KEY": "made-up-key", "WHOP_ACCOUNT_ID": "biz_1"}, sandbox=False)
-build_server(startup.configuration, startup.open_catalog, startup.start_log())
+startup.start_log()
+build_server(startup.configuration, startup.open_catalog)
 print(*sorted(name for name in sys.modules if name.startswith("audience_mcp.vendors.")))
 """
     ran = [sys.executable, "-c", program]

@@ -93,7 +93,8 @@ def _notes(
 ) -> list[str]:
     notes = []
     waiting = [reader.name for reader, each in by_source.items() if each.pending]
-    short = [r.name for r, s in snapshots.items() if not s.complete and r.name not in waiting]
+    # Where an older reading answers, its own note says so.
+    short = [r.name for r, s in snapshots.items() if not s.complete and not s.older and r.name not in waiting]
     if short:
         notes.append(NOTES["incomplete"].format(sources=", ".join(short)))
     if waiting:

@@ -59,8 +59,8 @@ class Reads(Protocol):
     def row(self, raw: Mapping[str, object], id: str) -> Row: ...  # noqa: D102
 
 
-Nested = Callable[[str | None, str], Sequence[Request]]
-"""The first requests of the listings under a row: by its kind and the vendor's own id."""
+Nested = Callable[[str | None, str, str], Sequence[Request]]
+"""The first requests of the listings under a row: by its kind, the vendor's own id and that of a ref."""
 
 
 @dataclass(slots=True, eq=False)
@@ -237,9 +237,7 @@ class Pager:
         if self._nested is None or listing is None or not is_object(raw):
             return
         own = as_id(self._vendor.row_id(raw))
-        if own is None or own in (".", ".."):  # it would lead elsewhere in a path
-            return
-        for request in self._nested(listing.kind, own):
+        for request in self._nested(listing.kind, own, row.id) if own is not None else ():
             self._add(request, self._new_list())
 
     def _go_on(self, step: _Step, page: Page) -> None:

@@ -373,7 +373,10 @@ def new_pager(source: Source, fetch: Fetch, redactor: Redactor | None = None) ->
         vendor,
         lambda: vendor.list_requests(values),
         fetch,
-        lambda kind, id: vendor.nested_requests(kind, id, values),
+        # Only an id as documented is ever put into a path.
+        lambda kind, own, id: (
+            vendor.nested_requests(kind, own, values) if vendor.id_shape.fullmatch(id) else ()
+        ),
         vendor.at_once,
         redactor,
     )

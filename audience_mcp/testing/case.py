@@ -49,6 +49,7 @@ class Case:
     counts: how many sizes one request asks for, where they do not come with the rows; the served rows hold
     them under `size` all the same.
     requests: how many requests it takes to read so many rows, where that is not what pages and counts say.
+    nested: whether a row lies within another, so that sums leave it out.
     clock: the time that the server goes by, where the vendor's pace is too slow for a test.
     """
 
@@ -70,6 +71,7 @@ class Case:
     counts: int = 0
     requests: Callable[[Sequence[object]], int] | None = None
     clock: Callable[[], Clock] = Clock
+    nested: Callable[[Raw], bool] = lambda raw: False
 
     def some(self, number: int) -> list[Raw]:
         """So many rows like the sample, each with its own id and size."""

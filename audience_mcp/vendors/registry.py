@@ -29,6 +29,7 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "batch": ("Batch", ("BATCH_",)),
     "smallest": ("Smallest", ("SMALLEST_", "ATOMS_")),
     "whop": ("Whop", ("WHOP_",)),
+    "mailchimp": ("Mailchimp", ("MAILCHIMP_",)),
     "meta": ("Meta", ("META_",)),
     "googleads": ("GoogleAds", ("GOOGLE_ADS_",)),
     "brevo": ("Brevo", ("BREVO_",)),
