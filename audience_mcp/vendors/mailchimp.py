@@ -57,6 +57,7 @@ class Mailchimp(Vendor):
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it is wrong or disabled, or of another data centre than its end "
         "(or {server_prefix}) says.",
+        "forbidden": "API access is off for this account, or the user who made {api_key} may not read lists.",
     }
 
     def derived_values(self, values: Values) -> Values:
