@@ -30,6 +30,7 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "smallest": ("Smallest", ("SMALLEST_", "ATOMS_")),
     "whop": ("Whop", ("WHOP_",)),
     "mailchimp": ("Mailchimp", ("MAILCHIMP_",)),
+    "hubspot": ("HubSpot", ("HUBSPOT_",)),
     "meta": ("Meta", ("META_",)),
     "googleads": ("GoogleAds", ("GOOGLE_ADS_",)),
     "brevo": ("Brevo", ("BREVO_",)),
