@@ -222,9 +222,9 @@ class VendorClient:
             client = self._pool.client(sent.url)
         except (ImportError, ValueError, httpx.InvalidURL) as e:
             raise self._fail("bad_proxy") from e
-        return client.stream(
-            sent.request.method, sent.url, headers=dict(sent.headers), json=sent.request.json, data=sent.data
-        )
+        body = sent.request.json
+        headers = {**sent.headers, **({} if body is None else {"Content-Type": sent.request.media_type})}
+        return client.stream(sent.request.method, sent.url, headers=headers, json=body, data=sent.data)
 
     async def _read(self, response: httpx.Response) -> bytes:
         """The body, decompressed, never more of it than the cap allows.

@@ -49,7 +49,7 @@ class Listing:
         known = {role: quote(value, safe="") for role, value in values.items()}
         path = self.path.format_map({**known, "parent": quote(parent or "", safe="")})
         params = {name: value.format_map(values) for name, value in self.params.items()}
-        request = Request(path, params, self.method, self.json, self.pace, self, parent)
+        request = Request(path, params, self.method, self.json, pace=self.pace, listing=self, parent=parent)
         return self.paging.start(request)
 
     def page(self, body: object, request: Request) -> Page:

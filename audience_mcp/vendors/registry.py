@@ -31,6 +31,7 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "whop": ("Whop", ("WHOP_",)),
     "mailchimp": ("Mailchimp", ("MAILCHIMP_",)),
     "hubspot": ("HubSpot", ("HUBSPOT_",)),
+    "klaviyo": ("Klaviyo", ("KLAVIYO_",)),
     "meta": ("Meta", ("META_",)),
     "googleads": ("GoogleAds", ("GOOGLE_ADS_",)),
     "brevo": ("Brevo", ("BREVO_",)),

@@ -15,7 +15,7 @@ class Request:
     """One request. What it says is what is sent: a parameter left out is not sent.
 
     path: relative to the base URL, or an absolute URL of the same origin (a vendor's `next` link).
-    json: the body, sent as JSON.
+    json: the body, sent as JSON. media_type: how the body is called, where its API is particular.
     pace: the kind of request, for vendors that limit some kinds more than others (`Vendor.rates`).
     listing, parent: the listing that it reads, and the id of the row that this listing lies under.
     carry: anything the vendor wants back with the answer. The last four are not sent, and are not part of
@@ -26,6 +26,7 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     method: str = "GET"
     json: object = None
+    media_type: str = field(default="application/json", compare=False)
     pace: str = field(default="", compare=False)
     listing: Listing | None = field(default=None, compare=False)
     parent: str | None = field(default=None, compare=False)
