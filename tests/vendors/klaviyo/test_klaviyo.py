@@ -120,10 +120,12 @@ def patched(document: Document) -> None:
     """Answers are called plain JSON here, which the imitation serves."""
     called, served_as = "application/vnd.api+json", "application/json"
     for path in document["paths"].values():
-        for operation in path.values():
-            for response in operation.get("responses", {}).values() if isinstance(operation, dict) else ():
-                if called in response.get("content", {}):
-                    response["content"][served_as] = response["content"][called]
+        operations = [operation for operation in path.values() if isinstance(operation, dict)]
+        for response in (
+            each for operation in operations for each in operation.get("responses", {}).values()
+        ):
+            if called in response.get("content", {}):
+                response["content"][served_as] = response["content"][called]
 
 
 @needs_documents
@@ -133,6 +135,7 @@ async def test_requests_and_answers_are_as_klaviyos_document_has_them() -> None:
         await catalog.list_audiences(ListQuery(limit=0))
         await catalog.get_audience(GetQuery(audience="klaviyo:segment-Tq4Wz9"))
     checked = exchanged("klaviyo", there.asked, lambda asked: api.answer(asked, rows), patched)
-    assert sorted(set(checked)) == [
-        "/api/lists", "/api/lists/Yx12ab", "/api/segment-values-reports", "/api/segments", "/api/segments/Tq4Wz9",
-    ]  # fmt: skip
+    alone = ["/api/lists/Yx12ab", "/api/segments/Tq4Wz9"]
+    assert sorted(set(checked)) == sorted(
+        [*alone, "/api/lists", "/api/segments", "/api/segment-values-reports"]
+    )
