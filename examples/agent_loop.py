@@ -10,6 +10,7 @@ tool call, or the answer.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any
@@ -39,7 +40,8 @@ def model(question: str, tools: list[Any], results: list[Any]) -> tuple[str, dic
 
 async def answered(client: Client, question: str) -> str:
     """The loop: ask the model, do what it asks for, give it the result, until it answers."""
-    tools, results = (await client.list_tools()).tools, []
+    tools = (await client.list_tools()).tools
+    results: list[Any] = []
     for _ in range(8):  # a model that never stops asking is stopped
         said = model(question, tools, results)
         if isinstance(said, str):
@@ -50,7 +52,8 @@ async def answered(client: Client, question: str) -> str:
 
 async def main(arguments: list[str]) -> None:
     """Answer the questions of the command line, or two of our own."""
-    sys.stdout.reconfigure(encoding="utf-8")  # names are in any script, whatever the terminal's is
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # names are in any script, whatever the terminal's is
     flags = [each for each in arguments if each == "--sandbox"]
     starts = ["-m", "audience_mcp", *flags]
     server = StdioServerParameters(command=sys.executable, args=starts, env=dict(os.environ))

@@ -13,6 +13,7 @@ needs nothing else, to send or print.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -151,7 +152,8 @@ async def main(options: argparse.Namespace) -> int:
             return 1
     if picture is not None:
         options.html.write_text(render_page(picture), encoding="utf-8")
-    sys.stdout.reconfigure(encoding="utf-8")  # names are in any script, whatever the terminal's is
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # names are in any script, whatever the terminal's is
     print("\n".join(lines))
     return 0 if complete else 3
 

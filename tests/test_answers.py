@@ -64,7 +64,7 @@ def a_report(n: int, *, error: str | None = None) -> SourceReport:
         unknown_sizes=10**6,
         complete=error is None,
         as_of="2026-11-20T12:00:00Z",
-        size_counts=Batch.size_counts,
+        size_counts=str(Batch.size_counts),
         error=Problem(kind="timeout", message=error, retry_after_s=300) if error else None,
     )
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 BUDGETS = (4_000, 40_000, 1_000_000)
 MOST_OF_AN_ERROR = 9_000
 SOURCES = [f"commbox-s{n:02}" for n in range(60)]
-OTHERS = {"batch": [], "smallest": [], "whop": []}
+OTHERS: dict[str, list[object]] = {"batch": [], "smallest": [], "whop": []}
 VARIABLES = (
     "COMMBOX_API_KEY",
     "BATCH_REST_API_KEY",

@@ -11,7 +11,7 @@ from audience_mcp.catalog.query import ListQuery, parse_arguments
 from audience_mcp.core.errors import ToolError, VendorError
 from tests.support.clock import FakeClock
 from tests.support.scripted import Script, catalog_of, rows
-from tests.support.served import connected
+from tests.support.served import connected, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -197,7 +197,7 @@ async def test_a_vendor_of_which_nothing_is_set_names_its_variables() -> None:
     async with connected(environment=off) as there:
         result = await there.client.call_tool("list_audiences", {"sources": ["whop"]})
         assert result.is_error
-        text = result.content[0].text
+        text = text_of(result)
         assert "WHOP_API_KEY" in text
         assert "WHOP_ACCOUNT_ID" in text
         every = await there.client.call_tool("list_audiences", {"limit": 0})

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ import anyio
 import anyio.from_thread
 import pytest
 import typer
+from rich.cells import cell_len
 from rich.text import Text
 
 from audience_mcp import __version__
@@ -54,8 +55,8 @@ class Switched(Sandbox):
         super().__init__()
         self.instead: dict[str, Answer] = {}
 
-    def answer(self, parse_arguments: Asked) -> Answer:
-        return self.instead.get(parse_arguments.path.split("/")[1]) or super().answer(parse_arguments)
+    def answer(self, asked: Asked) -> Answer:
+        return self.instead.get(asked.path.split("/")[1]) or super().answer(asked)
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +136,7 @@ def test_the_options_are_the_tools_parameters_with_their_names_words_and_choices
     assert helps["--sources"] == helps["--source"]
     for name, parameter in parameters.items():
         said = helps.get(f"--{name.replace('_', '-')}", parameter["description"])
+        assert said is not None
         assert in_words_of_options(parameter["description"], kind) in said or name == "audience"
         for word in parameter.get("enum", []):
             assert word in said
@@ -278,8 +280,16 @@ def test_every_command_has_help_of_its_own(typed: Any, command: str) -> None:
 
 def test_serving_is_handed_on_to_the_servers_own_modules(typed: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[Any] = []
-    monkeypatch.setattr(hosting, "serve", lambda **given: served.append(given) or 4)
-    monkeypatch.setattr(stdio, "serve", lambda **given: served.append(given) or 5)
+
+    def serving(code: int) -> Callable[..., int]:
+        def serve(**given: Any) -> int:
+            served.append(given)
+            return code
+
+        return serve
+
+    monkeypatch.setattr(hosting, "serve", serving(4))
+    monkeypatch.setattr(stdio, "serve", serving(5))
     monkeypatch.setattr(demo, "run_demo", lambda: 6)
     assert typed("--http").code == 4
     assert typed("--http", "--sandbox", "--host", "::1", "--port", "0").code == 4
@@ -323,7 +333,7 @@ def test_a_table_that_is_piped_is_plain_and_aligned(typed: Any) -> None:
         assert len(size) == start - 2
         assert rest[0] != " "
         assert row == row.rstrip()
-    refs = [output.cell_len(row[: row.index(ref)]) for row in rows for ref in row.split() if ":" in ref]
+    refs = [cell_len(row[: row.index(ref)]) for row in rows for ref in row.split() if ":" in ref]
     assert len(set(refs)) == 1
     assert "\x1b" not in ran.out
 
@@ -392,7 +402,7 @@ def test_people_get_every_row_whatever_a_client_may_be_sent(
 def test_a_spreadsheet_gets_every_row_with_the_documented_columns_and_runs_none_of_them(
     typed: Any, sandbox: Switched
 ) -> None:
-    row = dict(sandbox.rows["commbox"][0])  # type: ignore[call-overload]
+    row = dict(sandbox.rows["commbox"][0])
     sandbox.rows["commbox"] = [{**row, "name": '=HYPERLINK("x"), "a"'}]
     ran = typed("list", "--sources", "commbox", "--csv")
     head, line = csv.reader(ran.out.splitlines())

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import Account, load_configuration
 from audience_mcp.core.errors import VendorError
+from audience_mcp.sources.pager import Fetch
 from audience_mcp.sources.reader import Connect
 from audience_mcp.vendors import Counted, Listing, Rate, Request, Row, Setting, Values, Vendor, array_at
 from tests.support.clock import FakeClock
@@ -36,7 +38,7 @@ class Counting(Vendor):
     per_second: float = 1000
 
     def __init__(self, batch: int = 1) -> None:
-        self.counts_per_request = {"": batch}
+        vars(self)["counts_per_request"] = {"": batch}
 
     def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
         return {"": [Rate(self.per_second)]}
@@ -48,7 +50,8 @@ class Counting(Vendor):
         return Request("count", {"ids": ",".join(row.id for row in rows)})
 
     def parse_counts(self, body: object, rows: Sequence[Row]) -> Mapping[str, Counted]:
-        return {str(id): Counted(size) for id, size in array_at(body, "counts")}  # type: ignore[misc]
+        counts: Any = array_at(body, "counts")
+        return {str(id): Counted(size) for id, size in counts}
 
 
 @dataclass
@@ -90,7 +93,7 @@ class Api:
 async def opened(api: Api, vendor: Vendor | None = None, **variables: str) -> AsyncIterator[Catalog]:
     configured = load_configuration({"ACME_KEY": "made-up-key", **variables}, [vendor or Counting()])
 
-    def connect(account: Account):
+    def connect(account: Account) -> Fetch:
         return api.fetch
 
     connecting: Connect = connect

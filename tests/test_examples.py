@@ -102,7 +102,7 @@ async def test_the_agent_loop_ends_with_a_model_that_never_stops_asking() -> Non
         async def call_tool(self, *call: Any) -> None:
             calls.append(call)
 
-    agent.model = lambda question, tools, results: ("list_audiences", {})
+    agent.__dict__["model"] = lambda question, tools, results: ("list_audiences", {})
     assert await agent.answered(Endless(), "?") == "No answer after 8 tool calls."
     assert len(calls) == 8
 

@@ -14,7 +14,7 @@ from audience_mcp.sandbox.data import SMALLEST_UNLISTED
 from audience_mcp.vendors import Request, Values
 from tests.support.clock import FakeClock
 from tests.support.scripted import Acme, Direct, Script, catalog_of, rows, settled
-from tests.support.served import Connected, connected
+from tests.support.served import Connected, connected, text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ async def missed(there: Connected, **arguments: Any) -> str:
     result = await there.client.call_tool("get_audience", arguments)
     assert result.is_error
     assert result.structured_content is None
-    return result.content[0].text
+    return text_of(result)
 
 
 @pytest.mark.parametrize(

@@ -170,12 +170,14 @@ async def ended(*arguments: str, refused: int = 2, **variables: str) -> list[str
 
 @scenario
 async def start(*pairs: str) -> list[str]:
-    return await ended(**dict(pair.split("=", 1) for pair in pairs))
+    variables: dict[str, Any] = dict(pair.split("=", 1) for pair in pairs)
+    return await ended(**variables)
 
 
 @scenario
 async def start_http(*pairs: str) -> list[str]:
-    return await ended("--http", "--port", "0", **dict(pair.split("=", 1) for pair in pairs))
+    variables: dict[str, Any] = dict(pair.split("=", 1) for pair in pairs)
+    return await ended("--http", "--port", "0", **variables)
 
 
 @scenario

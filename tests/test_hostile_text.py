@@ -185,7 +185,7 @@ async def test_what_the_model_writes_comes_back_clean_and_short_in_every_error(t
     # Not what JSON cannot carry: a client would not get it out.
     text = text.replace("\ud800", "")
     async with connected({"commbox": [], "batch": [], "smallest": [], "whop": []}) as there:
-        for tool, arguments in [
+        tried: list[tuple[str, dict[str, Any]]] = [
             ("get_audience", {"audience": text}),
             ("get_audience", {"audience": f"batch:{text}"}),
             ("get_audience", {"audience": "x", "source": text + "x"}),
@@ -193,7 +193,8 @@ async def test_what_the_model_writes_comes_back_clean_and_short_in_every_error(t
             ("list_audiences", {"sort": text + "x"}),
             ("list_audiences", {"created_since": text + "x"}),
             ("list_audiences", {text or "?": 1}),
-        ]:
+        ]
+        for tool, arguments in tried:
             said = await refusal(there, tool, **arguments)
             assert said.isprintable()
             assert len(said) <= 2_000
@@ -207,7 +208,7 @@ IDS = [
     "0123456789ABCDEF01234567", "０１２３", "é", "x" * 256, "x" * 100_000, "1" * 21, "adaud_" + "x" * 201,
     "adaud_" + "x" * 100_000,
 ]  # fmt: skip
-PATHS = {
+PATHS: dict[str, list[set[str]]] = {
     "/commbox/audiences": [set()],
     "/batch/2.11/audiences/list": [{"limit"}, {"limit", "from"}],
     "/batch/2.11/audiences/view": [{"name"}],

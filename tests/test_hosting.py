@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.config import load_configuration
@@ -200,13 +201,13 @@ async def test_one_catalog_is_opened_for_all_requests_and_closed_at_the_end() ->
 
 
 @pytest.fixture
-def anywhere() -> hosting.Starlette:
+def anywhere() -> Starlette:
     configured = load_configuration({}, load_vendors().values())
     who = access_policy({}, reachable_via=None)
     return hosting.build_app(configured, lambda: open_catalog(configured), who)
 
 
-async def status_of(app: hosting.Starlette, **headers: str) -> int:
+async def status_of(app: Starlette, **headers: str) -> int:
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}
     every = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25", **headers}
     async with app.router.lifespan_context(app):
@@ -217,9 +218,7 @@ async def status_of(app: hosting.Starlette, **headers: str) -> int:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "LocalHost:8000", "127.0.0.1:1", "[::1]:8000"])
-async def test_the_names_of_this_computer_are_answered_in_any_case(
-    anywhere: hosting.Starlette, host: str
-) -> None:
+async def test_the_names_of_this_computer_are_answered_in_any_case(anywhere: Starlette, host: str) -> None:
     assert await status_of(anywhere, Host=host) == 200
 
 
@@ -239,7 +238,7 @@ async def test_the_names_of_this_computer_are_answered_in_any_case(
     ],
 )
 async def test_a_host_that_only_begins_like_a_name_of_this_computer_is_refused(
-    anywhere: hosting.Starlette, host: str
+    anywhere: Starlette, host: str
 ) -> None:
     assert await status_of(anywhere, Host=host) == 421
 
@@ -257,7 +256,5 @@ async def test_a_host_that_only_begins_like_a_name_of_this_computer_is_refused(
         ("file://", 403),
     ],
 )
-async def test_a_page_of_another_site_is_refused(
-    anywhere: hosting.Starlette, origin: str, status: int
-) -> None:
+async def test_a_page_of_another_site_is_refused(anywhere: Starlette, origin: str, status: int) -> None:
     assert await status_of(anywhere, Origin=origin) == status

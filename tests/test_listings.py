@@ -69,7 +69,7 @@ def pager_of(api: Api, at_once: int = 6) -> Pager:
         vendor,
         lambda: vendor.list_requests(values),
         api.fetch,
-        lambda kind, id: vendor.nested_requests(kind, id, values),
+        lambda kind, id, _: vendor.nested_requests(kind, id, values),
         at_once,
     )
 

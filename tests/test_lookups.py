@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from audience_mcp.config import Account, Source
-from audience_mcp.sources.lookups import AT_ONCE, LookUps
+from audience_mcp.sources.lookups import AT_ONCE, LookUp, LookUps
 from audience_mcp.sources.signal import ChangeSignal
 from tests.support.clock import FakeClock
 from tests.support.scripted import Direct, Script, settled
@@ -19,22 +19,26 @@ def source() -> Source:
     return Source("direct", vendor, Account("direct", vendor, {"base_url": "https://acme.example"}, {}))
 
 
+def asked(look_ups: LookUps) -> LookUp:
+    look_up = look_ups.ask("a1")
+    assert look_up is not None
+    return look_up
+
+
 async def test_who_comes_as_the_last_one_leaves_asks_anew_and_is_not_told_that_there_is_none() -> None:
     never, answer = anyio.Event(), {"id": "a1", "name": "One"}
     script, changes = Script(ones={"a1": [(never, answer), answer]}), ChangeSignal(FakeClock())
     async with anyio.create_task_group() as tasks:
         look_ups = LookUps(source(), script.fetch, tasks, changes)
-        first = look_ups.ask("a1")
-        assert first is not None
+        first = asked(look_ups)
         first.waiting += 1
         await settled()
         first.leave()  # it is told to end, and has not ended yet
-        second = look_ups.ask("a1")
-        assert second is not None
+        second = asked(look_ups)
         await settled()
-    assert second.row is not None
-    assert second.row.name == "One"
-    assert (first.row, first.error is not None) == (None, True)
+        assert second.row is not None
+        assert second.row.name == "One"
+        assert (first.row, first.error is not None) == (None, True)
     assert script.asked == ["a1", "a1"]
 
 

@@ -29,6 +29,7 @@ from audience_mcp.sandbox.app import serve
 from audience_mcp.server.tools import TOOLS
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.process import environment
+from tests.support.served import text_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -316,7 +317,7 @@ async def test_with_nothing_filled_in_the_bundle_starts_and_says_what_to_set(tmp
         assert len((await client.list_tools()).tools) == 2
         result = await client.call_tool("list_audiences", {})
     assert result.is_error
-    assert "No vendor is configured yet." in result.content[0].text
+    assert "No vendor is configured yet." in text_of(result)
 
 
 @pytest.mark.usefixtures("tools")

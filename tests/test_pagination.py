@@ -265,6 +265,7 @@ def test_a_link_is_followed_as_it_is_only_where_no_parameter_is_named() -> None:
     first = listing.request({})
     _, following = NextLink("next").follow(first, {"next": "https://x.example/p2"}, 2, None)
     assert following == Request("https://x.example/p2")
+    assert following is not None
     assert (following.listing, following.pace) == (listing, "slow")
 
 

@@ -22,7 +22,7 @@ def listing(**arguments: Any) -> ListQuery:
     return parse_arguments(ListQuery, arguments)
 
 
-def refusal(kind: type[ListQuery] | type[GetQuery] = ListQuery, /, **arguments: Any) -> str:
+def refusal(kind: type[Any] = ListQuery, /, **arguments: Any) -> str:
     with pytest.raises(ToolError) as e:
         parse_arguments(kind, arguments)
     return str(e.value)
@@ -226,7 +226,7 @@ names = st.sampled_from(["audience", "source", *ALL.split(", ")]) | st.text(st.c
 @examples
 @given(arguments=st.dictionaries(names, anything, max_size=5))
 def test_any_arguments_are_a_question_or_are_refused_in_words_of_our_own(
-    kind: type[ListQuery] | type[GetQuery], arguments: dict[str, Any]
+    kind: type[Any], arguments: dict[str, Any]
 ) -> None:
     try:
         question = parse_arguments(kind, arguments)

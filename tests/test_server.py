@@ -167,8 +167,8 @@ async def test_an_error_inside_the_server_is_told_without_its_words(
 async def test_progress_names_source_and_pages_and_increases() -> None:
     told: list[tuple[float, float | None, str | None]] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
-        told.append((done, total, message))
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total, message))
 
     async with connected() as there:
         await there.client.call_tool("list_audiences", {"sources": ["batch"]}, progress_callback=progress)

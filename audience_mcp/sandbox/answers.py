@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from audience_mcp.sandbox import batch, commbox, smallest, whop
 from audience_mcp.sandbox.data import made_up
@@ -43,7 +43,7 @@ class Sandbox:
         unknown = given.keys() - VENDORS.keys()
         if unknown:
             raise ValueError(f"no such vendor: {', '.join(sorted(unknown))}")
-        self.rows: dict[str, list[object]] = {
+        self.rows: dict[str, list[Any]] = {
             vendor: list(rows) for vendor, rows in {**made_up(), **given}.items()
         }
 

@@ -36,7 +36,7 @@ OPTIONS = "Options: --tools (once), --lock, or the file to write."
 def version() -> str:
     """The package's version, from the one place where it is written."""
     text = (ROOT / "audience_mcp" / "__init__.py").read_text(encoding="utf-8")
-    return re.findall(r'^__version__ = "(.+)"$', text, re.M)[0]
+    return str(re.findall(r'^__version__ = "(.+)"$', text, re.M)[0])
 
 
 def project() -> str:

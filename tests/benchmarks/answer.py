@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tests.benchmarks.scale import vendor
 from tests.benchmarks.speaking import Server
@@ -38,7 +38,7 @@ def ours(variables: dict[str, str]) -> tuple[float, float, float]:
     server = Server([sys.executable, "-m", "audience_mcp"], variables)
     server.initialize()
 
-    def timed(*calls: dict[str, object]) -> float:
+    def timed(*calls: Mapping[str, object]) -> float:
         began = time.perf_counter()
         ids = [server.call("list_audiences", arguments) for arguments in calls]
         for id in ids:

@@ -35,9 +35,9 @@ def rows(runs: int = 15) -> Iterator[str]:
     taken: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
     for run in range(runs + 1):
         for name, command in commands.items():
-            times = once(command)
+            one = once(command)
             if run:  # the first warms the disk's cache
-                taken[name].append(times)
+                taken[name].append(one)
     yield "| server | initialize answered | tools/list answered | gone after stdin closes | to the bare |"
     yield "|---|---|---|---|---|"
     bare = taken["bare SDK server, one tool"]

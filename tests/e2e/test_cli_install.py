@@ -169,7 +169,7 @@ def test_a_person_is_asked_before_keys_are_stored(tmp_path: Path, answer: str, s
     from tests.support.terminal import on_a_terminal
 
     seen = on_a_terminal(
-        "install", "cursor", columns=200, typed=(QUESTION, answer), **{**KEYS, "HOME": str(tmp_path)}
+        "install", "cursor", columns=200, typed=(QUESTION, answer), HOME=str(tmp_path), **dict[str, Any](KEYS)
     )
     assert seen.code == 0
     assert "Set here: BATCH_REST_API_KEY, BATCH_PROJECT_KEY." in seen.text
@@ -183,7 +183,7 @@ def test_ctrl_c_at_the_question_changes_nothing(tmp_path: Path) -> None:
     from tests.support.terminal import on_a_terminal
 
     seen = on_a_terminal(
-        "install", "cursor", columns=200, typed=(QUESTION, "\x03"), **{**KEYS, "HOME": str(tmp_path)}
+        "install", "cursor", columns=200, typed=(QUESTION, "\x03"), HOME=str(tmp_path), **dict[str, Any](KEYS)
     )
     assert seen.code == 130
     assert "Traceback" not in seen.text

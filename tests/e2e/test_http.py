@@ -100,8 +100,8 @@ async def test_a_client_of_either_era_gets_exact_totals_of_all_vendors_in_one_ca
 async def test_progress_is_told_while_a_call_is_under_way(mode: str, version: str) -> None:
     told: list[float] = []
 
-    async def progress(done: float, total: float | None, message: str | None) -> None:
-        told.append(done)
+    async def progress(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
 
     with hosted("--sandbox") as server:  # of its own: nothing has been read yet
         async with client_of(server.url, mode) as client:

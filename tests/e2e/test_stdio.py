@@ -75,7 +75,7 @@ async def test_the_same_audience_is_found_by_ref_by_id_and_by_name_at_every_vend
     names = {"batch": "display_name"}
     async with Client(SANDBOX) as client:
         for vendor, key in keys.items():
-            of_vendor: list[dict[str, Any]] = rows[vendor]  # type: ignore[assignment]
+            of_vendor: list[dict[str, Any]] = rows[vendor]
             called = [str(row.get(names.get(vendor, "name"))) for row in of_vendor]
             # One whose name is no other's, nor looks like an id.
             row = next(

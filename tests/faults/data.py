@@ -49,7 +49,7 @@ def page_number(vendor: str, place: Place) -> int:
     return {"first": 1, "middle": 2, "last": 3, "one": 2}[place]
 
 
-def size_of(vendor: str, row: Any) -> int | None:
+def size_of(vendor: str, row: Any) -> Any:
     """The size by the contract's table."""
     size = row.get(SIZES[vendor])
     if vendor == "whop":

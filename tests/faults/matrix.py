@@ -13,13 +13,16 @@ from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from tests.faults.data import IDS, PAGED, PER_PAGE, PLACES, ROWS, SIZES, VENDORS, Place, id_of, places, target
+from audience_mcp.core.errors import Kind
+from tests.faults.data import PAGED, PER_PAGE, PLACES, ROWS, VENDORS, Place, id_of, places, target
 from tests.faults.outcomes import Exact, NoAnswer, Outcome, Partly, unread
 from tests.support import faults
 from tests.support.clock import START, FakeClock
 from tests.support.faults import (
     CURSORS,
+    IDS,
     MARKER,
+    SIZES,
     Exchange,
     Fault,
     Raw,
@@ -86,18 +89,22 @@ def _same(fault: Fault) -> Make:
     return lambda _: fault
 
 
+def _redirected(status: int) -> Make:
+    return lambda stage: redirect(status, stage.elsewhere)
+
+
 def _date_in(seconds: float) -> str:
     return format_datetime(START + timedelta(seconds=seconds), usegmt=True)
 
 
 # --- answers ------------------------------------------------------------------------------------------
 
-PASSING = [
+PASSING: list[tuple[int, Kind]] = [
     *((status, "unavailable") for status in (425, 500, 502, 503, 504)),
     (408, "timeout"),
     (429, "rate_limited"),
 ]
-LASTING = [
+LASTING: list[tuple[int, Kind]] = [
     (400, "invalid_request"), (401, "unauthorized"), (402, "forbidden"), (403, "forbidden"),
     (405, "invalid_request"), (409, "invalid_request"), (410, "invalid_request"),
     (422, "invalid_request"), (501, "unavailable"),
@@ -121,9 +128,9 @@ def _statuses() -> list[Case]:
         cases.append(Case("Status", f"{status}", _same(replied(status, b"")), Partly("bad_response"), WELL))
     for status in (301, 302, 307):
         name = f"{status} to another host"
-        make: Make = lambda stage, status=status: redirect(status, stage.elsewhere)  # noqa: E731
-        cases.append(Case("Status", name, make, Partly("bad_response"), WELL))
-    for status, kind in ((401, "unauthorized"), (403, "forbidden"), (502, "unavailable")):
+        cases.append(Case("Status", name, _redirected(status), Partly("bad_response"), WELL))
+    told: list[tuple[int, Kind]] = [(401, "unauthorized"), (403, "forbidden"), (502, "unavailable")]
+    for status, kind in told:
         cases += [
             Case("Status", f"{status} with a web page", _same(html(status)), Partly(kind), WELL),
             Case("Status", f"{status} with no body", _same(replied(status, b"")), Partly(kind), WELL),
@@ -149,7 +156,7 @@ def _waits() -> list[Case]:
                     "Waits", f"{status}, Retry-After {name}", fault, page, left_alone, but={"one": left_alone}
                 )
             )
-    told = {
+    told: dict[str, list[Callable[[int], object]]] = {
         "whop": [lambda s: {"error": {"type": MARKER, "message": f"{MARKER}. Try again in {s} seconds."}}],
         "smallest": [
             lambda s: {"status": False, "error": MARKER, "code": MARKER, "retry_after": s},
@@ -351,12 +358,13 @@ def _paging() -> list[Case]:
         case("another count on a later page", counted(lambda n: n + 50), WELL,
              **only_batch | {"places": ("middle", "last")}),
     ]  # fmt: skip
+    value: Any
     for name, value in (("null", None), ("a list", []), ("a text", MARKER)):
         cases.append(case(f"'page_info' is {name}", no_info(value), unclear, vendors=("whop",)))
     for name, value in (("an empty object", {}), ("nulls", {"has_next_page": None, "end_cursor": None})):
         cases.append(case(f"'page_info' is {name}", no_info(value), stopped, vendors=("whop",)))
     for name, value in (("true", True), ("a text", MARKER), ("negative", -1), ("1e400", Raw("1e400"))):
-        cases.append(case(f"a count that is {name}", counted(lambda _, value=value: value), WELL, **first))
+        cases.append(case(f"a count that is {name}", counted(_always(value)), WELL, **first))
     return cases
 
 
@@ -452,8 +460,9 @@ def _rows() -> list[Case]:
     # CommBox can only be asked for its list, and what has no id there cannot be found by one.
     by_list: dict[str, Any] = {"one": WELL, "but": {"commbox one": NoAnswer("not_found", "No audience has")}}
     cases = []
+    value: Any
     for name, value in (("null", None), ("an array", [1]), ("a text", "x"), ("a number", 7), ("true", True)):
-        replaced = drifted(lambda _, __, value=value: value)
+        replaced = drifted(_replaced_by(value))
         cases.append(Case("Rows", f"a row is {name}", replaced, left_out, **by_list))
     cases.append(Case("Rows", "a row is {}", drifted(lambda *_: {}), left_out, **by_list))
     cases.append(Case("Rows", "the id is missing", _drop(IDS), left_out, **by_list))
@@ -502,11 +511,21 @@ def _rows() -> list[Case]:
     for _ in range(200):
         nested = {"x": [nested]}
     for name, value in (("200 levels deep", nested), ("a list of 10,000", list(range(10_000)))):
-        put = drifted(
-            lambda vendor, row, value=value: row | {f"{DETAIL[vendor]}": value, "unheard_of": value}
-        )
+        put = drifted(_detailed(value))
         cases.append(Case("Rows", f"a detail is {name}", put, WELL, WELL))
     return cases
+
+
+def _always(value: object) -> Callable[[int], object]:
+    return lambda _: value
+
+
+def _replaced_by(value: object) -> Callable[[str, dict[str, Any]], object]:
+    return lambda _, __: value
+
+
+def _detailed(value: object) -> Callable[[str, dict[str, Any]], object]:
+    return lambda vendor, row: row | {DETAIL[vendor]: value, "unheard_of": value}
 
 
 DETAIL = {"commbox": "type", "batch": "type", "smallest": "campaigns", "whop": "platform_audience_ids"}

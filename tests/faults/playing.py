@@ -19,11 +19,11 @@ from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Limits, Pool
 from audience_mcp.sources.pager import Fetch
 from audience_mcp.vendors.registry import built_in_vendors
-from tests.faults.data import PER_PAGE, ROWS, SIZES, Totals, id_of, page_number, pages, sizes, target, totals
+from tests.faults.data import PER_PAGE, ROWS, Totals, id_of, page_number, pages, sizes, target, totals
 from tests.faults.matrix import Cell, Stage
 from tests.faults.outcomes import SAME, Exact, NoAnswer, Partly
 from tests.support.clock import FakeClock
-from tests.support.faults import IDS, LISTS, MARKER, MEBIBYTE, FaultServer, serving
+from tests.support.faults import IDS, LISTS, MARKER, MEBIBYTE, SIZES, FaultServer, serving
 
 Answer = dict[str, Any]
 PATIENT = Limits(connect_s=10, read_s=10, whole_s=60, body=MEBIBYTE)
@@ -258,12 +258,12 @@ async def _ask_for_one(cell: Cell, played: Played) -> None:
 
 def _totals_with(cell: Cell, expected: Exact) -> Totals:
     """The totals of everything, with the audience at fault as it is expected to count."""
-    every = list(sizes(cell.vendor, ROWS[cell.vendor]))
+    every: list[Any] = list(sizes(cell.vendor, ROWS[cell.vendor]))
     place = ROWS[cell.vendor].index(target(cell.vendor, cell.place))
     if expected.dropped:
         del every[place]
     elif expected.size != SAME:
-        every[place] = expected.size  # type: ignore[call-overload]
+        every[place] = expected.size
     return totals(every)
 
 

@@ -5,6 +5,7 @@ The server is npm's oidc-provider, which `python tests/clients/install.py` insta
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -143,7 +144,7 @@ async def test_an_expired_token_is_renewed_without_another_login(
         assert ann.tokens is not None
         first, expires_in = ann.tokens.access_token, ann.tokens.expires_in
         assert expires_in is not None
-        real = sdk_oauth.time.time
+        real = time.time
 
         def later() -> float:
             """The time at which the first token has just expired, for as long as it is the one at hand."""

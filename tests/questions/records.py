@@ -96,8 +96,9 @@ def date(text: str) -> datetime:
     found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?Z)?", text)
     assert found, text
     *whole, fraction = found.groups()
-    numbers = [int(part or 0) for part in whole]
-    return datetime(*numbers, int(f"{fraction or 0:0<6}"[:6]), timezone.utc)  # type: ignore[arg-type]
+    year, month, day, hour, minute, second = (int(part or 0) for part in whole)
+    microsecond = int(f"{fraction or 0:0<6}"[:6])
+    return datetime(year, month, day, hour, minute, second, microsecond, timezone.utc)
 
 
 def _commbox(row: Raw, _: Any) -> Record:

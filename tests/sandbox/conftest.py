@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +27,9 @@ class Caller:
             headers["X-Batch-Project"] = env["BATCH_PROJECT_KEY"]
         return env[f"{vendor.upper()}_BASE_URL"], headers
 
-    async def get(self, vendor: str, path: str, *, method: str = "GET", body: bytes | None = None, **query):
+    async def get(
+        self, vendor: str, path: str, *, method: str = "GET", body: bytes | None = None, **query: Any
+    ) -> httpx.Response:
         """GET `path` below the vendor's base URL; Whop's account is added, `header_*` are headers."""
         base, headers = self.url_and_headers(vendor)
         if vendor == "whop":

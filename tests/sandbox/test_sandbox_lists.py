@@ -2,6 +2,7 @@
 
 import base64
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.sandbox.conftest import Caller
 pytestmark = pytest.mark.anyio
 
 
-async def batch_pages(call, **query):
+async def batch_pages(call: Caller, **query: Any) -> list[dict[str, Any]]:
     """Every page of Batch, following the cursor for as long as there is more."""
     pages = [(await call.get("batch", "audiences/list", **query)).json()]
     while pages[-1]["has_more"]:
@@ -20,7 +21,7 @@ async def batch_pages(call, **query):
     return pages
 
 
-async def whop_pages(call, **query):
+async def whop_pages(call: Caller, **query: Any) -> list[dict[str, Any]]:
     """Every page of Whop, following the cursor for as long as there is a next page."""
     pages = [(await call.get("whop", "audiences", **query)).json()]
     while pages[-1]["page_info"]["has_next_page"]:
@@ -68,8 +69,8 @@ async def test_batch_counts_on_its_first_page_and_has_no_cursor_on_its_last(call
 
 @pytest.mark.parametrize("number", [100, 200])
 async def test_a_page_that_ends_with_the_last_row_is_the_last(call: Caller, number: int) -> None:
-    call.sandbox.rows["batch"] = made_up()["batch"][:number]
-    call.sandbox.rows["whop"] = made_up()["whop"][:number]
+    call.sandbox.rows["batch"] = [*made_up()["batch"][:number]]
+    call.sandbox.rows["whop"] = [*made_up()["whop"][:number]]
     assert len(await batch_pages(call, limit="100")) == number / 100
     assert len(await whop_pages(call, first="100")) == number / 100
 
@@ -184,7 +185,7 @@ async def test_whop_writes_iso_times_of_the_same_instants_in_newer_versions(call
 
 
 async def test_rows_of_any_kind_are_served_as_they_are(call: Caller) -> None:
-    broken = [
+    broken: list[object] = [
         7,
         None,
         "text",

@@ -9,7 +9,9 @@ from collections import Counter
 import anyio
 import httpx
 import pytest
+from anyio.abc import TaskStatus
 
+from audience_mcp.core.values import as_count
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.sandbox.data import made_up
@@ -60,7 +62,7 @@ async def test_it_ends_under_a_request_whose_body_is_still_coming(caplog: pytest
 async def test_it_ends_in_a_task_group_that_is_cancelled() -> None:
     origins = []
 
-    async def serving(*, task_status):
+    async def serving(*, task_status: TaskStatus[None]) -> None:
         async with serve() as origin:
             origins.append(origin)
             task_status.started()
@@ -135,7 +137,9 @@ def test_one_name_is_shared_by_two_audiences(vendor: str) -> None:
 
 
 def test_the_five_biggest_audiences_differ_in_size() -> None:
-    sizes = sorted(row.get(SIZES[vendor], 0) for vendor, rows in made_up().items() for row in rows)
+    sizes = sorted(
+        as_count(row.get(SIZES[vendor])) or 0 for vendor, rows in made_up().items() for row in rows
+    )
     assert sizes[-5:] == [1_018_642, 1_204_377, 1_876_905, 2_948_113, 3_612_480]
     assert sizes[-6] < sizes[-5]
 

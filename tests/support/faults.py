@@ -268,7 +268,7 @@ class FaultServer:
             or "audience_id" in asked.query
         )
         size_is = {"batch": "limit", "whop": "first"}.get(vendor)
-        if self.per_page and size_is in meant.query:
+        if self.per_page and size_is and size_is in meant.query:
             meant = replace(meant, query={**meant.query, size_is: [str(self.per_page)]})
         answer = self.sandbox.answer(meant)
         if not one and (following := cursor_of(vendor, answer.body)):
@@ -341,7 +341,7 @@ def with_cursor(vendor: str, body: Any, cursor: object, *, more: object = True) 
     return body
 
 
-def rows_of(vendor: str, body: Any) -> list[Any]:
+def rows_of(vendor: str, body: Any) -> Any:
     """The rows of a page."""
     return body[LISTS[vendor]]
 

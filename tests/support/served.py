@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from mcp import Client
+from mcp import Client, types
 
 from audience_mcp.catalog.catalog import open_catalog
 from audience_mcp.config import load_configuration
@@ -58,3 +58,10 @@ async def connected(
         server = build_server(configured, lambda: open_catalog(configured, clock=clock))
         async with Client(server, mode=mode) as client:
             yield Connected(client, sandbox)
+
+
+def text_of(result: types.CallToolResult) -> str:
+    """What a model reads: the text of a result."""
+    (content,) = result.content
+    assert isinstance(content, types.TextContent)
+    return content.text

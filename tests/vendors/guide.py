@@ -140,7 +140,7 @@ def renewed(text: str) -> str:
     """The guide with its declared tables made anew."""
     for name, table in declared().items():
         made = f"<!-- declared: {name} -->\n{shown(table)}\n"
-        text = re.sub(rf"<!-- declared: {name} -->\n(?:\|.*\n)*", lambda _, made=made: made, text)
+        text = re.sub(rf"<!-- declared: {name} -->\n(?:\|.*\n)*", made.replace("\\", r"\\"), text)
     return text
 
 

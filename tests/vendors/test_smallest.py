@@ -99,7 +99,7 @@ def test_counts_are_taken_where_they_are_counts_and_under_their_newer_name() -> 
 
 
 def test_campaigns_are_shown_by_name_and_status_and_at_most_five() -> None:
-    details = {row["id"]: row.get("details") for row in all_shown(SMALLEST, "campaigns")}
+    details: dict[str, Any] = {row["id"]: row.get("details") for row in all_shown(SMALLEST, "campaigns")}
     assert details["b1"] == {
         "hasCampaigns": True,
         "campaigns": [{"name": "One", "status": "running"}, {"name": "Two"}],

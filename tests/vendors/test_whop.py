@@ -204,7 +204,8 @@ def test_every_fact_is_shown_save_who_is_targeted() -> None:
 
 
 def test_only_what_is_remarkable_is_in_a_concise_row() -> None:
-    keys = {raw["id"]: shown_concisely(WHOP, raw).keys() for raw in page(WHOP, "kinds").rows}
+    raws: Any = page(WHOP, "kinds").rows
+    keys = {raw["id"]: shown_concisely(WHOP, raw).keys() for raw in raws}
     assert keys["adaud_upload"] == {"ref", "name", "size"}
     assert keys["adaud_filter"] == {"ref", "name", "size", "type"}
     assert keys["adaud_lookalike"] == {"ref", "name", "type", "size_note"}

@@ -6,6 +6,7 @@ import pytest
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import load_configuration
+from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import UnexpectedShape
 from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status, find_wait
@@ -18,9 +19,10 @@ from tests.vendors.braze.case import CASE, ROWS, row, served, uuid
 BRAZE = Braze()
 ACCOUNT = account(BRAZE)
 FIRST = BRAZE.list_request(ACCOUNT.values)
-HELD = row_of(BRAZE, ROWS[0], FIRST)
+_HELD = row_of(BRAZE, ROWS[0], FIRST)
 DETAILS = BRAZE.get_request(uuid(1), ACCOUNT.values)
-assert HELD is not None
+assert _HELD is not None
+HELD: Row = _HELD
 COUNT = BRAZE.count_request([HELD], ACCOUNT.values)
 
 

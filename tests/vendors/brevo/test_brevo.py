@@ -132,9 +132,9 @@ async def test_brevos_own_sdk_reads_the_same_lists_segments_and_sizes() -> None:
             sdk = Sdk(api_key=api.KEY, base_url=base, httpx_client=http)
             found: dict[str, tuple[str, object]] = {}
             for offset in (0, 50, 100):
-                for each in sdk.contacts.get_lists(limit=50, offset=offset, sort="asc").lists:
+                for each in sdk.contacts.get_lists(limit=50, offset=offset, sort="asc").lists or ():
                     found[f"list-{each.id}"] = each.name, each.unique_subscribers
-            for each in sdk.contacts.get_segments(limit=50, offset=0).segments:
+            for each in sdk.contacts.get_segments(limit=50, offset=0).segments or ():
                 found[f"segment-{each.id}"] = each.segment_name, None
             return found
 

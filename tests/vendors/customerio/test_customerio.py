@@ -7,6 +7,7 @@ from async_customerio import AsyncAPIClient
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import load_configuration
+from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import UnexpectedShape
 from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status
@@ -23,7 +24,7 @@ ACCOUNT = account(CIO)
 FIRST = CIO.list_request(ACCOUNT.values)
 
 
-def held(raw: object):
+def held(raw: object) -> Row:
     found = row_of(CIO, raw, FIRST)
     assert found is not None
     return found
@@ -131,7 +132,7 @@ async def test_only_the_segments_that_a_question_is_about_are_counted() -> None:
 
 @pytest.mark.anyio
 async def test_a_segment_deleted_before_its_count_costs_no_other_size() -> None:
-    def answer(asked):
+    def answer(asked: Any) -> Any:
         if asked.path == "/v1/segments/5/customer_count":
             return api.refused(404, "segment_id does not exist")
         return api.answer(asked, ROWS)

@@ -16,7 +16,7 @@ from audience_mcp.core.errors import ToolError, UnexpectedShape
 from audience_mcp.sources.responses import describe_status, find_wait
 from audience_mcp.testing import Answer, serve_api
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Request, Response
+from audience_mcp.vendors import Request, Response, as_object
 from audience_mcp.vendors.googleads import SELECT, GoogleAds
 from tests.vendors.bodies import account, shown
 from tests.vendors.googleads import api
@@ -146,7 +146,7 @@ def test_the_wait_is_text_with_a_unit_deep_in_the_error() -> None:
 async def test_a_page_token_that_is_too_old_begins_the_reading_anew_once(code: str) -> None:
     refusals = [api.failed(400, {"requestError": code})]
 
-    def answer(asked):
+    def answer(asked: Any) -> Any:
         if "pageToken" in json.loads(asked.body) and refusals:
             return refusals.pop()
         return api.search(asked, ROWS, 4)
@@ -189,7 +189,7 @@ async def test_googles_own_client_exchanges_the_same_token_and_is_refused_as_the
     session = requests.Session()
     session.trust_env = False
     async with served(ROWS) as there:
-        credentials = Credentials(
+        credentials: Any = Credentials(  # type: ignore[no-untyped-call]
             None,
             refresh_token=api.CLIENT["refresh_token"],
             token_uri=there.environment["GOOGLE_ADS_TOKEN_URL"],
@@ -208,7 +208,7 @@ async def test_googles_own_client_exchanges_the_same_token_and_is_refused_as_the
 @pytest.mark.filterwarnings("ignore")
 async def test_googles_own_messages_take_every_answer_and_hold_the_same_audiences() -> None:
     pytest.importorskip("google.ads.googleads", reason="the extra 'oracles' is not installed (google-ads)")
-    from google.ads.googleads.v26.services.types.google_ads_service import (
+    from google.ads.googleads.v26.services.types.google_ads_service import (  # pyright: ignore[reportMissingImports]
         SearchGoogleAdsRequest,
         SearchGoogleAdsResponse,
     )
@@ -217,7 +217,7 @@ async def test_googles_own_messages_take_every_answer_and_hold_the_same_audience
     rows = [each for each in ROWS if each["type"] != "NOT_KNOWN_YET"]
     bodies: list[Answer] = []
 
-    def answer(asked):
+    def answer(asked: Any) -> Any:
         request = json_format.ParseDict(json.loads(asked.body), SearchGoogleAdsRequest.pb()())
         assert not request.page_size
         bodies.append(api.search(asked, rows, 4))
@@ -231,7 +231,7 @@ async def test_googles_own_messages_take_every_answer_and_hold_the_same_audience
         ours = (await catalog.list_audiences(ListQuery(detail="full", limit=100))).audiences
     theirs = {}
     for body in bodies:
-        message = json_format.ParseDict(body.body, SearchGoogleAdsResponse.pb()())
+        message: Any = json_format.ParseDict(dict(as_object(body.body)), SearchGoogleAdsResponse.pb()())
         for each in message.results:
             of = each.user_list
             sizes = [getattr(of, f) for f in ("size_for_display", "size_for_search") if of.HasField(f)]

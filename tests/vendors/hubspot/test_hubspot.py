@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from anyio.to_thread import run_sync
@@ -100,7 +101,7 @@ async def test_hubspots_own_sdk_reads_the_same_lists_and_sizes() -> None:
             wanted = ListSearchRequest(
                 query="", offset=offset, count=500, additional_properties=["hs_list_size"]
             )
-            page = lists.do_search(list_search_request=wanted)
+            page: Any = lists.do_search(list_search_request=wanted)
             for each in page.lists:
                 size = each.additional_properties.get("hs_list_size")
                 found[each.list_id] = each.name, None if size is None else int(size)

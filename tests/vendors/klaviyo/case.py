@@ -67,7 +67,7 @@ def requests(rows: Sequence[object]) -> int:
     segments = sum(isinstance(row, dict) and row.get("kind") == "segment" for row in rows)
     lists = len(rows) - segments
     pages = max(1, -(-lists // 10)) + max(1, -(-segments // 10))
-    return pages + lists + -(-segments // 100)
+    return int(pages + lists + -(-segments // 100))
 
 
 CASE = Case(

@@ -5,7 +5,8 @@ import pytest
 from anyio.to_thread import run_sync
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
-from audience_mcp.config import load_configuration
+from audience_mcp.config import Source, load_configuration
+from audience_mcp.sandbox import Answer, Asked
 from audience_mcp.sources.pager import row_of
 from audience_mcp.testing import Served, serve_api
 from audience_mcp.testing.asking import open_case
@@ -20,7 +21,7 @@ MAILCHIMP = Mailchimp()
 KEY = "0123456789abcdef0123456789abcdef"
 
 
-def source_of(**variables):
+def source_of(**variables: str) -> Source:
     (source,) = load_configuration(variables, [MAILCHIMP]).sources
     return source
 
@@ -39,14 +40,14 @@ def source_of(**variables):
         ),
     ],
 )
-def test_the_host_follows_from_the_key_a_prefix_or_a_base_url(variables, url):
+def test_the_host_follows_from_the_key_a_prefix_or_a_base_url(variables: dict[str, str], url: str) -> None:
     account = source_of(**variables).account
     assert account is not None
     assert account.base_url == url
 
 
 @pytest.mark.parametrize("key", [KEY, f"{KEY}-evil.example/", f"{KEY}-us6.evil.example", f"{KEY}-@evil"])
-def test_a_key_never_leads_to_another_host(key):
+def test_a_key_never_leads_to_another_host(key: str) -> None:
     source = source_of(MAILCHIMP_API_KEY=key)
     assert source.account is None
     assert source.problem is not None
@@ -54,14 +55,14 @@ def test_a_key_never_leads_to_another_host(key):
     assert key not in source.problem.message
 
 
-def test_the_form_of_the_key_that_goes_out_is_a_secret_too():
+def test_the_form_of_the_key_that_goes_out_is_a_secret_too() -> None:
     account = source_of(MAILCHIMP_API_KEY=f"{KEY}-us6").account
     assert account is not None
     (_, form) = MAILCHIMP.headers(account.values)["Authorization"].split()
     assert form in account.secrets
 
 
-async def test_segments_and_tags_lie_within_their_list_and_are_counted_once():
+async def test_segments_and_tags_lie_within_their_list_and_are_counted_once() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         answer = await catalog.list_audiences(ListQuery(detail="full", limit=100))
     rows = {row.id: row for row in answer.audiences}
@@ -76,13 +77,13 @@ async def test_segments_and_tags_lie_within_their_list_and_are_counted_once():
 
 
 @pytest.mark.parametrize("text", ["mailchimp:segment-0a1b2c3d4e.880011", "880011", "Bought twice"])
-async def test_a_segment_is_found_by_its_ref_its_own_id_and_its_name(text):
+async def test_a_segment_is_found_by_its_ref_its_own_id_and_its_name(text: str) -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         match = await catalog.get_audience(GetQuery(audience=text))
     assert [row.ref for row in match.audiences] == ["mailchimp:segment-0a1b2c3d4e.880011"]
 
 
-async def test_only_the_fields_that_are_shown_are_asked_for_in_the_largest_pages():
+async def test_only_the_fields_that_are_shown_are_asked_for_in_the_largest_pages() -> None:
     async with served(ROWS) as there, open_case(CASE, there) as catalog:
         await catalog.list_audiences(ListQuery(limit=0))
     for asked in there.asked:
@@ -91,10 +92,10 @@ async def test_only_the_fields_that_are_shown_are_asked_for_in_the_largest_pages
         assert "contact" not in asked.query["fields"][0]
 
 
-async def test_a_list_that_is_deleted_while_it_is_read_loses_nothing_else():
+async def test_a_list_that_is_deleted_while_it_is_read_loses_nothing_else() -> None:
     gone = "00000000ff"
 
-    def answer(asked):
+    def answer(asked: Asked) -> Answer:
         return api.refused(404, "Resource Not Found") if gone in asked.path else api.answer(asked, ROWS)
 
     async with serve_api(answer) as (origin, asked):
@@ -105,29 +106,29 @@ async def test_a_list_that_is_deleted_while_it_is_read_loses_nothing_else():
     assert any("deleted while it was being read" in note for note in found.notes or [])
 
 
-def test_a_list_without_a_count_has_no_size():
+def test_a_list_without_a_count_has_no_size() -> None:
     row = row_of(MAILCHIMP, {"id": "0a1b2c3d4e", "name": "n", "stats": {}}, CASE.vendor.list_requests({})[0])
     assert row is not None
     assert row.size is None
 
 
 @pytest.mark.parametrize(("is_json", "status"), [(True, 403), (False, 429)])
-def test_a_403_without_json_is_throttling_and_not_a_missing_right(is_json, status):
+def test_a_403_without_json_is_throttling_and_not_a_missing_right(is_json: bool, status: int) -> None:
     request = MAILCHIMP.list_requests({})[0]
     assert MAILCHIMP.status_of(Response(request, 403, {}, None, is_json, 0.0)) == status
 
 
 @pytest.mark.parametrize("text", ["0a1b2c3d4e", "list-0A1B2C3D4E", "segment-880011", "list-0a1b2c3d4e/x"])
-def test_other_text_is_no_id_and_never_asked_for(text):
+def test_other_text_is_no_id_and_never_asked_for(text: str) -> None:
     assert not MAILCHIMP.id_shape.fullmatch(text)
 
 
-async def test_mailchimps_own_sdk_reads_the_same_lists_segments_and_sizes():
-    def theirs(base):
+async def test_mailchimps_own_sdk_reads_the_same_lists_segments_and_sizes() -> None:
+    def theirs(base: str) -> dict[str, tuple[str, int]]:
         sdk = mailchimp_marketing.Client()
         sdk.set_config({"api_key": api.KEY})
         sdk.api_client.host = base
-        found = {}
+        found: dict[str, tuple[str, int]] = {}
         for each in sdk.lists.get_all_lists(count=1000, offset=0)["lists"]:
             found[f"list-{each['id']}"] = each["name"], each["stats"]["member_count"]
             for segment in sdk.lists.list_segments(each["id"], count=1000)["segments"]:

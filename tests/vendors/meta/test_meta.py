@@ -32,14 +32,16 @@ VARIABLES = {
 }
 ACCOUNT = account(META, **VARIABLES)
 FIRST = META.list_request(ACCOUNT.values)
-ONE = META.get_request("17", ACCOUNT.values)
+_ONE = META.get_request("17", ACCOUNT.values)
+assert _ONE is not None
+ONE: Request = _ONE
 
 
-def answered(body: object, status: int = 400, request: Request = FIRST, **headers: str) -> Response:
+def answered(body: object, status: int = 400, request: Request = FIRST, **headers: Any) -> Response:
     return Response(request, status, headers, body, True, datetime.now(timezone.utc).timestamp())
 
 
-def refused(code: int, subcode: int | None = None, **more: object) -> dict[str, object]:
+def refused(code: object, subcode: int | None = None, **more: object) -> dict[str, object]:
     return {
         "error": {"message": "m", "type": "OAuthException", "code": code, "error_subcode": subcode, **more}
     }
@@ -177,16 +179,19 @@ REGAIN = "estimated_time_to_regain_access"
 def test_the_wait_is_found_in_minutes_in_the_usage_header(
     usage: dict[str, Any] | list[Any], seconds: int | None
 ) -> None:
-    header = {"x-business-use-case-usage": json.dumps(usage)}
+    header: dict[str, Any] = {"x-business-use-case-usage": json.dumps(usage)}
     assert find_wait(answered(refused(80003), 429, **header), ACCOUNT) == seconds
 
 
 def test_a_usage_header_that_is_no_json_says_no_wait() -> None:
-    assert find_wait(answered(refused(17), 429, **{"x-business-use-case-usage": "{"}), ACCOUNT) is None
+    assert (
+        find_wait(answered(refused(17), 429, **dict[str, Any]({"x-business-use-case-usage": "{"})), ACCOUNT)
+        is None
+    )
 
 
 def test_the_usage_header_says_no_wait_where_nothing_is_limited() -> None:
-    header = {"x-business-use-case-usage": json.dumps({"1": [{REGAIN: 3}]})}
+    header: dict[str, Any] = {"x-business-use-case-usage": json.dumps({"1": [{REGAIN: 3}]})}
     assert find_wait(answered(refused(2), 503, **header), ACCOUNT) is None
 
 
@@ -211,7 +216,7 @@ async def test_the_account_that_the_token_may_not_see_is_forbidden_and_names_the
 
 @pytest.mark.anyio
 async def test_ranges_are_summed_at_both_ends_and_unknown_ones_not_at_all() -> None:
-    rows = imitation.meta_rows()
+    rows: list[dict[str, Any]] = imitation.meta_rows()
     answer = await list_rows(CASE, rows)
     known = [row for row in rows if row["approximate_count_lower_bound"] != -1]
     assert answer.sum_of_sizes == sum(row["approximate_count_lower_bound"] for row in known)
@@ -233,7 +238,7 @@ async def test_metas_own_sdk_reads_the_same_audiences_names_and_bounds(
 ) -> None:
     names = FIELDS.split(",")
     async with served(CASE.rows) as there, open_case(CASE, there) as catalog:
-        theirs = sdk_of(there, monkeypatch)
+        theirs: Any = sdk_of(there, monkeypatch)
         read = await run_sync(
             lambda: [each.export_all_data() for each in theirs.get_custom_audiences(names, {"limit": 200})]
         )
@@ -250,7 +255,7 @@ async def test_metas_own_sdk_reads_the_same_audiences_names_and_bounds(
 @pytest.mark.anyio
 async def test_metas_own_sdk_is_refused_as_the_adapter_is(monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(CASE.rows) as there:
-        theirs = sdk_of(there, monkeypatch, "another-token")
+        theirs: Any = sdk_of(there, monkeypatch, "another-token")
         with pytest.raises(FacebookRequestError) as caught:
             await run_sync(lambda: list(theirs.get_custom_audiences(["id"])))
         assert (caught.value.http_status(), caught.value.api_error_code()) == (400, 190)

@@ -1,6 +1,7 @@
 """OneSignal: sizes at one a second, a total that may be the page's, and refusals that are HTTP 400."""
 
 from datetime import datetime, timezone
+from typing import Literal
 
 import onesignal
 import pytest
@@ -8,6 +9,7 @@ from anyio.to_thread import run_sync
 from onesignal.api.default_api import DefaultApi
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import UnexpectedShape
 from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status
@@ -24,7 +26,7 @@ ACCOUNT = account(ONE, ONESIGNAL_APP_ID=api.APP)
 FIRST = ONE.list_request(ACCOUNT.values)
 
 
-def held(raw: object):
+def held(raw: object) -> Row:
     found = row_of(ONE, raw, FIRST)
     assert found is not None
     return found
@@ -38,7 +40,7 @@ def test_the_first_page_is_asked_for_with_the_largest_size() -> None:
 @pytest.mark.parametrize("total", ["all", "page"])
 @pytest.mark.parametrize("number", [1, 299, 300, 301])
 async def test_every_segment_is_listed_whether_the_total_is_of_all_or_of_the_page(
-    total: str, number: int
+    total: Literal["all", "page"], number: int
 ) -> None:
     rows = [row(n, f"Segment {n}", n) for n in range(number)]
     async with served(rows, total) as there, open_case(CASE, there) as catalog:

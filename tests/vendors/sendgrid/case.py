@@ -35,7 +35,7 @@ def a_segment(number: int, name: str, size: int, word: str = "VALID", **more: ob
     }
 
 
-NEVER = {"sample_updated_at": None, "next_sample_update": None}
+NEVER: dict[str, Any] = {"sample_updated_at": None, "next_sample_update": None}
 ROWS = [
     a_list(1, "Tasting club", 940),
     a_list(2, "All contacts – été", 120_433),

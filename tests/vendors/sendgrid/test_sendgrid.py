@@ -9,6 +9,7 @@ from python_http_client.exceptions import UnauthorizedError
 from sendgrid import SendGridAPIClient
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import ToolError
 from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status, find_wait
@@ -25,7 +26,7 @@ ACCOUNT = account(GRID)
 LISTS, SEGMENTS = GRID.list_requests(ACCOUNT.values)
 
 
-def segment(**more: object):
+def segment(**more: object) -> Row:
     """A segment as it is held."""
     row = row_of(GRID, {**a_segment(1, "S", 31), **more}, SEGMENTS)
     assert row is not None
@@ -174,8 +175,9 @@ async def test_sendgrids_own_sdk_reads_the_same_lists_segments_and_sizes(
         monkeypatch.delenv(variable, raising=False)
 
     def theirs(host: str) -> dict[str, tuple[str, int]]:
-        marketing = SendGridAPIClient(api.KEY, host=host).client.marketing
-        found, query = {}, {"page_size": 1000}
+        marketing: Any = SendGridAPIClient(api.KEY, host=host).client.marketing
+        found: dict[str, tuple[str, int]] = {}
+        query: dict[str, Any] = {"page_size": 1000}
         while True:
             page = marketing.lists.get(query_params=query).to_dict
             found |= {f"list-{each['id']}": (each["name"], each["contact_count"]) for each in page["result"]}
@@ -197,7 +199,7 @@ async def test_sendgrids_own_sdk_reads_the_same_lists_segments_and_sizes(
 @pytest.mark.anyio
 async def test_sendgrids_own_sdk_is_refused_as_the_adapter_is() -> None:
     async with served(ROWS) as there:
-        client = SendGridAPIClient("SG.another", host=there.environment["SENDGRID_BASE_URL"]).client
+        client: Any = SendGridAPIClient("SG.another", host=there.environment["SENDGRID_BASE_URL"]).client
         with pytest.raises(UnauthorizedError):
             await run_sync(client.marketing.lists.get)
 

@@ -62,7 +62,7 @@ def answer(asked: Asked, rows: Sequence[Any], good: str = TOKEN) -> Answer:
 
 
 def _resolve(field: FieldNode, variables: Mapping[str, Any], rows: Sequence[Any]) -> object:
-    given = {argument.name.value: _value(argument.value, variables) for argument in field.arguments}
+    given = {argument.name.value: _value(argument.value, variables) for argument in field.arguments or ()}
     match field.name.value, sorted(given):
         case "segments", ["first", "sortKey"] | ["after", "first", "sortKey"]:
             return _segments(field, given, rows)

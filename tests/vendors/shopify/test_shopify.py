@@ -14,7 +14,7 @@ from audience_mcp.catalog.query import ListQuery
 from audience_mcp.config import load_configuration
 from audience_mcp.core.errors import ToolError, UnexpectedShape
 from audience_mcp.sources.responses import describe_status, find_wait
-from audience_mcp.testing import Answer, serve_api
+from audience_mcp.testing import Answer, Served, serve_api
 from audience_mcp.testing.asking import list_rows, open_case
 from audience_mcp.vendors import Request, Response, Row
 from audience_mcp.vendors.shopify import LIST, ONE, Shopify
@@ -146,7 +146,7 @@ def test_a_shop_whose_plan_tells_no_points_says_no_wait() -> None:
 async def test_a_segment_that_is_gone_when_it_is_counted_costs_the_other_sizes_nothing() -> None:
     gone = str(ROWS[3]["id"])
 
-    def answer(asked):
+    def answer(asked: Any) -> Any:
         if gone in json.loads(asked.body)["variables"].values():
             return api.failed("NOT_FOUND", "n3")  # null data: the field is not nullable
         return api.answer(asked, ROWS[:30])
@@ -164,7 +164,7 @@ async def test_a_segment_that_is_gone_when_it_is_counted_costs_the_other_sizes_n
 
 @pytest.mark.anyio
 async def test_an_apps_id_and_secret_are_exchanged_for_a_token_at_the_shop_itself() -> None:
-    def answer(asked):
+    def answer(asked: Any) -> Any:
         if asked.path == "/admin/oauth/access_token":
             return api.exchange(asked)
         return api.answer(asked, ROWS[:5], api.EXCHANGED)
@@ -185,9 +185,7 @@ async def test_an_apps_id_and_secret_are_exchanged_for_a_token_at_the_shop_itsel
     assert [each.path for each in asked].count("/admin/oauth/access_token") == 2
 
 
-def served_as(variables):
-    from audience_mcp.testing import Served
-
+def served_as(variables: dict[str, str]) -> Served:
     return Served(variables, [])
 
 
@@ -215,15 +213,19 @@ async def test_shopifys_own_schema_answers_with_the_same_segments_and_sizes() ->
     class Root:
         """What the schema's root fields answer."""
 
-        def segments(self, info, first, sortKey, reverse, after=None):
+        def segments(
+            self, info: Any, first: int, sortKey: str, reverse: bool, after: str | None = None
+        ) -> dict[str, Any]:
             start = int(after or 0)
             info = {"hasNextPage": start + first < len(rows), "endCursor": str(start + first)}
             return {"nodes": rows[start : start + first], "pageInfo": info}
 
-        def customerSegmentMembers(self, info, first, segmentId, reverse):
+        def customerSegmentMembers(
+            self, info: Any, first: int, segmentId: str, reverse: bool
+        ) -> dict[str, Any]:
             return {"totalCount": next(row["totalCount"] for row in rows if row["id"] == segmentId)}
 
-    def answer(asked):
+    def answer(asked: Any) -> Any:
         said = json.loads(asked.body)
         result = graphql_sync(schema, said["query"], Root(), variable_values=said["variables"])
         assert not result.errors
