@@ -345,6 +345,7 @@ def check_told(before: list[SourceReport], after: AudienceList | AudienceMatch) 
     assert [int(found[1].replace(",", "")) for found in told if found] == [hidden]
 
 
+@pytest.mark.slow
 @examples
 @given(
     st.lists(shown_rows, max_size=12),
@@ -384,6 +385,7 @@ def test_a_list_never_outgrows_its_budget_nor_hides_what_it_left_out(
     check_told(told, answer)
 
 
+@pytest.mark.slow
 @examples
 @given(
     st.lists(shown_rows, min_size=1, max_size=12),

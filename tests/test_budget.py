@@ -87,6 +87,7 @@ async def followed(client: Client, budget: int, **arguments: Any) -> list[str]:
     return refs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("detail", ["concise", "full"])
 async def test_twenty_thousand_audiences_fit_the_budget_with_exact_totals_and_are_told_to_be_cut(
@@ -125,6 +126,7 @@ async def test_a_small_limit_costs_little_however_many_there_are() -> None:
         assert (answer["returned"], answer["matched"]) == (5, 20_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "budget", "detail"),
     [(1_000, 4_000, "concise"), (4_000, 40_000, "full"), (20_000, 1_000_000, "concise")],

@@ -69,6 +69,7 @@ def test_the_readme_is_understood_in_three_sentences() -> None:
     assert len(re.findall(r"[.?](?:\s|$)", re.sub(r'".*?"|Smallest\.ai', "", first))) == 3
 
 
+@pytest.mark.slow
 def test_every_command_that_the_readme_names_is_one() -> None:
     named = set(re.findall(r"audience-mcp ((?:--)?[a-z]+)", README)) - {"from", "on", "demo", "audience"}
     assert {"check", "install", "list", "get", "--http"} <= named

@@ -129,6 +129,7 @@ def sections(report: str) -> dict[str, list[list[str]]]:
     }
 
 
+@pytest.mark.slow
 async def test_the_weekly_report_has_exact_totals_and_every_part() -> None:
     out, _ = await ran("weekly_report.py", "--sandbox", "--since", "2026-11-09", "--rows", "3")
     assert out.startswith("# Audiences, since 2026-11-09\n\nComplete: every page of every source was read.\n")

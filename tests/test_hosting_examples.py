@@ -28,7 +28,7 @@ from tests.support.asgi import serving
 from tests.support.hosting import AUTHORIZED, TOKEN, free_port, hosted, started
 from tests.support.process import environment
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples" / "hosting"

@@ -235,6 +235,7 @@ async def test_who_hangs_up_in_mid_body_leaves_no_line_in_the_log(version: str) 
     assert len(server.log) == 1, server.log
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no file descriptors to run out of")
 @pytest.mark.parametrize("descriptors", [24, 64])
 async def test_at_the_descriptor_limit_the_log_stays_short_and_callers_are_answered_afterwards(

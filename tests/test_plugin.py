@@ -157,6 +157,7 @@ async def test_the_server_lists_the_vendor_of_a_plug_in_beside_its_own(there: En
     assert told == []
 
 
+@pytest.mark.slow
 async def test_an_audience_of_a_plug_in_is_found_by_its_ref(there: Environment) -> None:
     async with api.serve(api.made_up_lists()) as served, there.server([], **served.environment) as server:
         given = {"audience": "examplelists:lst_4101"}
@@ -173,6 +174,7 @@ async def test_a_plug_in_is_named_where_nothing_is_set(there: Environment) -> No
     assert "examplelists" in answer["result"]["content"][0]["text"]
 
 
+@pytest.mark.slow
 def test_the_example_passes_its_own_tests_in_that_environment(there: Environment, example: Path) -> None:
     done = subprocess.run(
         [there.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", example / "tests"],
@@ -199,6 +201,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BROKEN)
 async def test_a_broken_plug_in_is_named_in_the_log_and_left_out_while_the_server_works(
     kind: str, fresh: Environment

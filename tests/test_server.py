@@ -116,6 +116,7 @@ async def test_a_wrong_key_is_never_no_audiences() -> None:
         assert "wrong-key" not in text_of(result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("max_chars", [4_000, 40_000])
 @pytest.mark.parametrize("detail", ["concise", "full"])
 async def test_twenty_thousand_audiences_cost_no_more_than_the_budget(max_chars: int, detail: str) -> None:

@@ -59,6 +59,7 @@ async def test_what_is_installed_is_a_server_that_a_client_can_start(tmp_path: P
     assert not answer.is_error
 
 
+@pytest.mark.slow
 @each_host
 def test_uninstall_leaves_the_file_as_it_was_before_install(tmp_path: Path, host: str) -> None:
     path = tmp_path / FILES[host]
@@ -75,6 +76,7 @@ def test_uninstall_leaves_the_file_as_it_was_before_install(tmp_path: Path, host
     assert "nothing was changed" in again.stderr
 
 
+@pytest.mark.slow
 @each_host
 def test_without_a_person_to_ask_no_key_is_stored(tmp_path: Path, host: str) -> None:
     for choice in ((), ("--keys", "ask"), ("--keys", "leave")):

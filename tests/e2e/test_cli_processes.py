@@ -111,6 +111,7 @@ def test_a_key_that_is_refused_is_named_by_its_variable_and_is_itself_nowhere() 
     assert key.encode() not in out + err
 
 
+@pytest.mark.slow
 def test_the_demo_runs_from_the_command_line() -> None:
     process = ran("demo")
     assert process.returncode == 0
@@ -123,6 +124,7 @@ def test_json_is_utf8_whatever_the_locale() -> None:
     assert any("今月" in row["name"] for row in json.loads(process.stdout)["audiences"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["list", "--sandbox"], ["list", "--sandbox", "--json"], ["check", "--sandbox"]]
 )

@@ -18,6 +18,7 @@ from tests.support.terminal import on_a_terminal
 WIDTHS = (40, 60, 200)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", WIDTHS)
 @pytest.mark.parametrize(
     "arguments",
@@ -96,6 +97,7 @@ def test_the_demo_shows_no_python_and_ends_with_what_to_do_next() -> None:
     assert "audience-mcp check" in after
 
 
+@pytest.mark.slow
 def test_help_fits_an_ordinary_terminal_and_keeps_its_examples_line_by_line() -> None:
     for command in ((), ("list",), ("get",), ("check",), ("install",), ("uninstall",)):
         seen = on_a_terminal(*command, "--help", columns=80)

@@ -244,6 +244,7 @@ async def test_a_callers_token_reaches_neither_a_vendor_nor_the_log() -> None:
         assert TOKEN not in repr(asked)
 
 
+@pytest.mark.slow
 async def test_concurrent_callers_share_one_reading() -> None:
     sandbox = Recording()
     answers: list[dict[str, Any]] = []
@@ -261,6 +262,7 @@ async def test_concurrent_callers_share_one_reading() -> None:
     assert len([asked for asked in sandbox.asked if asked.path.startswith("/commbox/")]) == 1
 
 
+@pytest.mark.slow
 async def test_several_workers_behind_one_port_give_the_same_answers() -> None:
     sandbox = Recording()
     answers: list[dict[str, Any]] = []
@@ -291,6 +293,7 @@ async def test_several_workers_behind_one_port_give_the_same_answers() -> None:
     assert TOKEN not in "".join(server.log)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])
 async def test_a_signal_ends_it_in_time_and_quietly_while_a_vendor_is_silent(
@@ -310,6 +313,7 @@ async def test_a_signal_ends_it_in_time_and_quietly_while_a_vendor_is_silent(
             assert len(server.log) == 1, server.log
 
 
+@pytest.mark.slow
 async def test_a_call_under_way_ends_with_the_server_and_need_not_be_cut_off_by_its_watchdog() -> None:
     serving = "from audience_mcp.server import http; http.EXIT_WITHIN_S = 60; "
     serving += "raise SystemExit(http.serve(sandbox=False, host='127.0.0.1', port=0))"
@@ -346,6 +350,7 @@ async def called(url: str, version: str) -> None:
             await http.post(url, json=body, headers=headers)
 
 
+@pytest.mark.slow
 async def test_a_signal_under_load_cuts_no_answer_short_that_had_begun() -> None:
     params = {"name": "list_audiences", "arguments": {"limit": 0}}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
@@ -382,6 +387,7 @@ SNIPPETS = re.findall(r"^```(sh|python)\n(.*?)^```$", GUIDE, re.MULTILINE | re.D
 SERVES = [text for kind, text in SNIPPETS if kind == "sh" and "curl" not in text]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("commands", SERVES, ids=lambda commands: commands.split("\n")[-2])
 async def test_the_commands_in_the_guide_serve(commands: str) -> None:
     *before, serving = commands.strip().split("\n")

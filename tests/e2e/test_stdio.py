@@ -279,6 +279,7 @@ async def test_the_console_script_is_the_same_program() -> None:
         assert len((await client.list_tools()).tools) == 2
 
 
+@pytest.mark.slow
 async def test_the_demo_answers_every_question() -> None:
     done = await anyio.run_process([sys.executable, "-m", "audience_mcp", "demo"], env=environment())
     said = done.stdout.decode()
