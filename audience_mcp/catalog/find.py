@@ -124,10 +124,11 @@ class Finder:
         reader = next((r for r in self._readers if r.name == name), None)
         if reader is None or not reader.source.vendor.id_shape.fullmatch(id):
             return None
+        listed_before = reader.cached() is not None
         (result,) = await self._look_up([SourceResult(reader, look_up=reader.look_up(id))], id)
-        if result.gone:  # whatever an older list may hold
+        if result.gone and listed_before:  # whatever the older list may hold
             raise ToolError(self._explain_miss(await self._session.read(self._readers)))
-        if result.row is None and result.error:
+        if result.row is None and (result.error or result.gone):
             result.snapshot = (await self._session.read([reader]))[reader]
             result.row = result.snapshot.pager.rows.get(id)
             await self._count([result])

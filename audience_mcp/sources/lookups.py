@@ -101,6 +101,8 @@ class LookUps:
                 if row is not None and self._counter is not None:
                     await self._counter.count_one(row)
                 found.row = row
+                if row is None and raws:  # it answered, and not with the audience that was asked for
+                    found.error = self._unclear()
             if found.scope.cancelled_caught:
                 found.error = VendorError("timeout", MESSAGES["abandoned"].format(source=self._source.name))
         except VendorError as e:
@@ -108,10 +110,12 @@ class LookUps:
                 found.error = e
         except (Exception, SystemExit, GeneratorExit):
             log.debug("%s: the answer for one audience was not understood", self._source.name, exc_info=True)
-            text = MESSAGES["unclear"].format(source=self._source.name)
-            found.error = VendorError("bad_response", text)
+            found.error = self._unclear()
         finally:
             found.ended = True
             if self._under_way.get(id) is found:
                 del self._under_way[id]
             self._signal.notify()
+
+    def _unclear(self) -> VendorError:
+        return VendorError("bad_response", MESSAGES["unclear"].format(source=self._source.name))

@@ -110,6 +110,9 @@ LASTING: list[tuple[int, Kind]] = [
     (422, "invalid_request"), (501, "unavailable"),
 ]  # fmt: skip
 
+OWN_WORDS = {402: "the plan does not include this", 410: "no longer accepts the cursor"}
+"""What is said of a status that is told apart from others of its kind."""
+
 
 def _statuses() -> list[Case]:
     cases = []
@@ -120,9 +123,9 @@ def _statuses() -> list[Case]:
             Case("Status", f"{status}, for ever", fault, Partly(kind), WELL),
         ]
     cases.append(Case("Status", "500, three times", _same(refused(500)), WELL, WELL, times=3))
-    cases += [
-        Case("Status", f"{status}", _same(refused(status)), Partly(kind), WELL) for status, kind in LASTING
-    ]
+    for status, kind in LASTING:
+        but = {"commbox one": NoAnswer(kind, OWN_WORDS[status])} if status in OWN_WORDS else {}
+        cases.append(Case("Status", f"{status}", _same(refused(status)), Partly(kind), WELL, but=but))
     cases.append(Case("Status", "404", _same(refused(404)), Partly("not_found"), WELL))
     for status in (204, 206, 304):
         cases.append(Case("Status", f"{status}", _same(replied(status, b"")), Partly("bad_response"), WELL))

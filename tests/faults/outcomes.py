@@ -63,7 +63,7 @@ Outcome = Exact | Partly | NoAnswer
 SAYS: dict[Kind, str] = {
     "unauthorized": "refused the key",
     "forbidden": "does not let this key read audiences",
-    "not_found": "has nothing at the address",
+    "not_found": "returned 404 Not Found",
     "rate_limited": "is rate limiting requests",
     "unavailable": "Try again later",
     "timeout": "Try again later",
