@@ -31,15 +31,6 @@ def test_server_json_is_valid_by_the_registrys_schema() -> None:
 
 def test_server_json_says_what_the_schema_cannot_check() -> None:
     package = SERVER["packages"][0]
-    assert set(SERVER) == {"$schema", "name", "title", "description", "version", "packages"}
-    assert set(package) == {
-        "registryType",
-        "identifier",
-        "version",
-        "runtimeHint",
-        "transport",
-        "environmentVariables",
-    }
     assert SERVER["version"] == package["version"] == __version__
     assert re.fullmatch(r"\d+\.\d+\.\d+", __version__)
     assert len(SERVER["description"]) <= 100
@@ -74,21 +65,6 @@ def test_the_guide_to_vendors_that_the_readme_leads_to_names_every_variable_with
                 assert f"`{variable}`" in VENDORS
             if setting.default is not None:
                 assert setting.default in VENDORS
-
-
-def test_the_readme_names_every_setting_of_the_server() -> None:
-    for name in (
-        "AUDIENCE_MCP_DEADLINE_S",
-        "AUDIENCE_MCP_CACHE_S",
-        "AUDIENCE_MCP_MAX_CHARS",
-        "AUDIENCE_MCP_LOG_LEVEL",
-    ):
-        assert f"`{name}`" in README
-
-
-def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
-    assert "## [Unreleased]" in CHANGELOG
-    assert "Keep a Changelog" in CHANGELOG
 
 
 def test_no_file_holds_a_path_of_a_machine_or_a_registrys_address() -> None:

@@ -57,7 +57,7 @@ def account(vendor: Vendor, **variables: str) -> Account:
     required = {
         s.variables[0]: s.example or f"the-{s.role}"
         for s in vendor.settings
-        if s.required or s.role in needed
+        if s.required or s.role in needed or (s.example and not s.default)
     }
     (source,) = load_configuration({**required, **variables}, [vendor]).sources
     assert source.account is not None, source.problem
