@@ -6,6 +6,7 @@ Python or a fresh copy make environments of their own, under `.nox/`.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -120,7 +121,7 @@ def uv(session: nox.Session) -> None:
     lines = re.findall(r"`(uv run [^`]+)`", (HERE / "README.md").read_text(encoding="utf-8"))
     if len(lines) != 2:
         session.error(f"The README should have two lines for uv: {lines}")
-    beside = f"{Path(PYTHON).parent}:{session.env.get('PATH', '')}"
+    beside = f"{Path(PYTHON).parent}:{os.environ['PATH']}"
     with session.chdir(fresh_copy(session, "uv")):
         for line in lines:
             session.run("bash", "-euo", "pipefail", "-c", line, env={"PATH": beside})
@@ -157,7 +158,7 @@ def newest(session: nox.Session) -> None:
         inside,
         *("-m", "pytest", "-q", "-n", "auto", "--import-mode=append", *EVERY_TEST),
         env={
-            "PATH": f"{place / 'bin'}:{session.env.get('PATH', '')}",
+            "PATH": f"{place / 'bin'}:{os.environ['PATH']}",
             "PYTHONSAFEPATH": "1",  # the wheel, not the folder beside the tests
             "AUDIENCE_MCP_ALL_CLIENTS": "1",
             "AUDIENCE_MCP_NO_SKIPS": "1",
@@ -179,9 +180,19 @@ def install_the_rest(session: nox.Session, python: str) -> None:
     session.run(python, "tests/clients/install.py")
     session.run(python, "examples/mcpb/build.py", "--tools")
     browsers = ("chromium", "chromium-headless-shell", "google-chrome", "chromium-browser")
-    if not any(map(shutil.which, browsers)):
-        session.run("apt-get", "update", "-qq")
-        session.run("apt-get", "install", "-y", "-qq", "chromium", silent=True)
+    lacking = [] if any(map(shutil.which, browsers)) else ["chromium"]
+    # Servers and a checker that examples are tried with; they stand where only root looks for programs.
+    beside = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
+    lacking += [
+        package
+        for package, program in (("nginx-light", "nginx"), ("caddy", "caddy"), ("systemd", "systemd-analyze"))
+        if not shutil.which(program, path=beside)
+    ]
+    if lacking:
+        as_root = [] if os.geteuid() == 0 else ["sudo"]
+        session.run(*as_root, "apt-get", "update", "-qq", silent=True)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *lacking]
+        session.run(*as_root, *install, silent=True, env={"DEBIAN_FRONTEND": "noninteractive"})
 
 
 @nox.session(venv_backend="venv")

@@ -36,9 +36,9 @@ LEGACY, MODERN = "2025-11-25", "2026-07-28"
 ERAS = pytest.mark.parametrize(("era", "version"), [("legacy", LEGACY), ("auto", MODERN)])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server() -> Iterator[Hosted]:
-    """The sandbox over HTTP, for whoever has the token."""
+    """The sandbox over HTTP, for whoever has the token; nothing has been read yet, so progress is told."""
     with hosted("--sandbox", AUDIENCE_MCP_HTTP_TOKEN=TOKEN) as server:
         yield server
 
