@@ -102,7 +102,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def any_input(session: nox.Session) -> None:
     """Properties over four times as many inputs as in every run."""
-    arguments = ["-q", "tests/test_properties.py", *EVERY_TEST]
+    arguments = ["-q", "-n", "auto", "tests/test_properties.py", *EVERY_TEST]
     session.run(PYTHON, "-m", "pytest", *arguments, env={"PROPERTY_EXAMPLES": "400"})
 
 
