@@ -203,6 +203,6 @@ def _is_usable(key: object) -> bool:
         return False
     try:
         PyJWK(key, algorithm)
-    except PyJWTError:
+    except (PyJWTError, ValueError):  # numbers that make no key are a ValueError to some releases
         return False
     return True
