@@ -204,7 +204,7 @@ def start_bare(folder: Path, **variables: str) -> subprocess.CompletedProcess[st
         encoding="utf-8",
         timeout=120,
         check=False,
-        env=environment(**variables),
+        env=hosts_environment(**variables),
     )
 
 
@@ -237,6 +237,13 @@ def test_a_start_that_cannot_install_says_so_with_uvs_own_reason_and_leaves_noth
 # --- started as a host does ---------------------------------------------------------------------------
 
 
+def hosts_environment(**variables: str) -> dict[str, str]:
+    """The environment that a host gives: modules beside the program are found, as they are by default."""
+    given = environment(**variables)
+    given.pop("PYTHONSAFEPATH", None)
+    return given
+
+
 def as_host(folder: Path, given: Mapping[str, str], blank: str) -> StdioServerParameters:
     """What a host starts: `mcp_config` filled in; `blank` is what becomes of options that are not given."""
 
@@ -253,7 +260,7 @@ def as_host(folder: Path, given: Mapping[str, str], blank: str) -> StdioServerPa
     config = MANIFEST["server"]["mcp_config"]
     env = {name: filled(value) for name, value in config["env"].items()}
     return StdioServerParameters(
-        command=config["command"], args=[filled(a) for a in config["args"]], env=environment(**env)
+        command=config["command"], args=[filled(a) for a in config["args"]], env=hosts_environment(**env)
     )
 
 
@@ -354,7 +361,7 @@ def test_the_server_is_started_here_as_mcpbs_own_code_would_start_it(
     theirs = json.loads(done.stdout)
     ours = as_host(tmp_path, given, "default")
     assert (theirs["command"], theirs["args"]) == (ours.command, ours.args)
-    assert ours.env == environment(**theirs["env"])
+    assert ours.env == hosts_environment(**theirs["env"])
 
 
 @pytest.fixture(scope="module")

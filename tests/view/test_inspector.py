@@ -30,7 +30,13 @@ from tests.support.process import environment
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(500)]
 
+ROOT = Path(__file__).parents[2]
 DRIVER = Path(__file__).with_name("look.mjs")
+PREPARED = f"""
+import runpy, sys
+sys.path.append({str(ROOT)!r})  # last: the package is the one that is installed
+runpy.run_module("tests.view.prepared", run_name="__main__")
+"""
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
     "</script><script>alert(2)</script>",
@@ -138,7 +144,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     with (
         vendors() as variables,
         hosted(**variables) as server,
-        started([sys.executable, "-m", "tests.view.prepared"], {}) as answers,
+        started([sys.executable, "-c", PREPARED], {}) as answers,
         inspector(server.url, folder) as real,
         inspector(answers.url, folder) as fixed,
     ):
