@@ -14,6 +14,7 @@ from typing import cast
 from urllib.parse import urlsplit
 
 from audience_mcp.core.errors import ConfigurationError, VendorError
+from audience_mcp.store import is_database
 from audience_mcp.vendors import Request, Setting, Values, Vendor
 
 Environment = Mapping[str, str]
@@ -46,8 +47,10 @@ MESSAGES = {
     "or underscores, and must not start or end with _.",
     "same_account": "{ignored} was ignored: {names} name the same account as the source {source}.",
     "log_level": "AUDIENCE_MCP_LOG_LEVEL must be one of {allowed}.",
+    "store": "AUDIENCE_MCP_STORE must be a folder, off, or an address that begins with postgresql://.",
     "number": "{name} must be {what} from {low:g} to {high:.0f}.",
 }
+STORE_OFF = ("off", "none", "false", "no", "0")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -56,13 +59,15 @@ class Settings:
     """What is set for the server as a whole.
 
     deadline_s: seconds a call may take. cache_s: seconds a reading serves further calls. max_chars:
-    characters of an answer. log_level: what goes to stderr.
+    characters of an answer. log_level: what goes to stderr. store: where readings and sizes are remembered: a
+    folder, a database's address, `off`, or None for the default.
     """
 
     deadline_s: float = 45
     cache_s: float = 300
     max_chars: int = 40_000
     log_level: str = "WARNING"
+    store: str | None = field(default=None, repr=False)  # an address may hold a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,19 @@ def _settings(environment: Environment) -> Settings:
         _number(environment, "AUDIENCE_MCP_CACHE_S", default.cache_s, 0, 86_400),
         int(_number(environment, "AUDIENCE_MCP_MAX_CHARS", default.max_chars, 4_000, 1_000_000, whole=True)),
         log_level,
+        _store(environment),
     )
+
+
+def _store(environment: Environment) -> str | None:
+    value = (environment.get("AUDIENCE_MCP_STORE") or "").strip()
+    if not is_set(value):
+        return None
+    if value.lower() in STORE_OFF:
+        return "off"
+    if "://" in value and not is_database(value):
+        raise ConfigurationError(MESSAGES["store"])
+    return value
 
 
 def _number(

@@ -72,6 +72,7 @@ def _by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setattr(logs, "set_up", lambda level, redactor: None)
     monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("AUDIENCE_MCP_STORE", "off")
 
 
 @pytest.fixture

@@ -424,6 +424,27 @@ def test_a_log_level_that_is_none_is_refused_with_those_there_are() -> None:
     assert str(e.value) == "AUDIENCE_MCP_LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL."
 
 
+@pytest.mark.parametrize(
+    ("value", "store"),
+    [
+        ("", None),
+        ("${user_config.store}", None),
+        ("OFF", "off"),
+        (" /srv/audiences ", "/srv/audiences"),
+        ("postgresql://u:canary-pass@db/x", "postgresql://u:canary-pass@db/x"),
+    ],
+)
+def test_the_store_is_a_folder_a_database_or_off(value: str, store: str | None) -> None:
+    settings = configured({"AUDIENCE_MCP_STORE": value}).settings
+    assert settings.store == store
+    assert "canary" not in repr(settings)
+
+
+def test_an_address_that_is_no_supported_database_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="AUDIENCE_MCP_STORE must be a folder, off, or"):
+        configured({"AUDIENCE_MCP_STORE": "mysql://root:canary@db/x"})
+
+
 def test_importing_reads_nothing_from_the_environment() -> None:
     modules = [
         "config",

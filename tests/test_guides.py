@@ -546,7 +546,7 @@ def test_a_guide_names_only_real_variables_commands_and_files(guide: str) -> Non
     text = (DOCS / guide).read_text(encoding="utf-8")
     declared = {v for kind in built_in_vendors().values() for s in kind.settings for v in s.variables}
     own = {"DEADLINE_S", "CACHE_S", "MAX_CHARS", "LOG_LEVEL", "HTTP_TOKEN", "ALLOWED_HOSTS"}
-    own |= {"OAUTH_ISSUER", "OAUTH_AUDIENCE", "OAUTH_ALLOWED", "PUBLIC_URL"}
+    own |= {"STORE", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "OAUTH_ALLOWED", "PUBLIC_URL"}
     declared |= {f"AUDIENCE_MCP_{name}" for name in own}
     vendor = "|".join(kind.name.upper() for kind in built_in_vendors().values())
     for name in re.findall(rf"\b(?:{vendor}|ATOMS|AUDIENCE_MCP)_[A-Z_]+\b", text):

@@ -100,6 +100,7 @@ def test_the_manifest_asks_for_the_servers_own_settings_within_their_bounds() ->
         "audience_mcp_cache_s": (default.cache_s, 0, 86_400),
         "audience_mcp_max_chars": (default.max_chars, 4_000, 1_000_000),
         "audience_mcp_log_level": (default.log_level, None, None),
+        "audience_mcp_store": (default.store or "", None, None),
     }
     rate = next(s for v in built_in_vendors().values() for s in v.settings if s.role == "max_rps")
     option = OPTIONS[rate.variables[0].lower()]

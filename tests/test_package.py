@@ -50,6 +50,7 @@ def test_server_json_names_every_variable_as_the_vendors_declare_it() -> None:
         "AUDIENCE_MCP_CACHE_S": (False, str(default.cache_s)),
         "AUDIENCE_MCP_MAX_CHARS": (False, str(default.max_chars)),
         "AUDIENCE_MCP_LOG_LEVEL": (False, default.log_level),
+        "AUDIENCE_MCP_STORE": (False, default.store),
     }
     assert {n: (v.get("isSecret", False), v.get("default")) for n, v in told.items()} == declared | own
     assert told["AUDIENCE_MCP_LOG_LEVEL"]["choices"] == list(LOG_LEVELS)

@@ -31,10 +31,12 @@ from audience_mcp.core.text import clean
 from audience_mcp.sources.call import CallSession
 from audience_mcp.sources.pager import Fetch
 from audience_mcp.sources.reader import Connect, Snapshot, SourceReader
+from audience_mcp.sources.sharing import SharedTurns
 from audience_mcp.sources.signal import ChangeSignal
 
 if TYPE_CHECKING:
     from audience_mcp.sources.connections import Pool
+    from audience_mcp.store.guard import Store
 
 CLOSE_WITHIN_S = 0.5
 COMPOSED_HERE = 2_000
@@ -62,7 +64,9 @@ class Catalog:
         readers: Sequence[SourceReader],
         signal: ChangeSignal,
         clock: Clock,
+        store: Store | None = None,
     ) -> None:
+        self._store = store
         self._configuration = configuration
         self._settings = configuration.settings
         self._readers = {reader.name: reader for reader in readers}
@@ -84,17 +88,21 @@ class Catalog:
         if not any(snapshot.pager.started for snapshot in snapshots.values()):
             raise ToolError(_explain_nothing_read(snapshots))
         chars = max_chars or self._settings.max_chars
-        if (known := self._memo.get(query, snapshots, chars)) is not None:
+        trouble = self._take_note()
+        lasting = trouble is None
+        if lasting and (known := self._memo.get(query, snapshots, chars)) is not None:
             return known
         rows = {reader: list(snapshot.pager.rows.values()) for reader, snapshot in snapshots.items()}
         selection = await self._compose(rows, partial(select, query, rows))
+        selection.notes += [trouble] if trouble else []
         uncounted = await session.count(selection.hits)
         for reader, error in uncounted.items():
             snapshots[reader] = replace(
                 snapshots[reader], complete=False, error=snapshots[reader].error or error
             )
         answer = await self._compose(rows, partial(compose_list, query, selection, snapshots, chars))
-        self._memo.keep(query, snapshots, chars, answer)
+        if lasting:
+            self._memo.keep(query, snapshots, chars, answer)
         return answer
 
     async def _compose(
@@ -111,10 +119,13 @@ class Catalog:
         """The audience that a ref means, or those that have a text as id or name. Raises ToolError."""
         readers = self._scope([query.source] if query.source else None)
         session = self._open_session(refresh=query.refresh, progress=progress)
-        finder = Finder(
-            readers, query.audience, session, max_chars or self._settings.max_chars, [*self._readers]
-        )
+        chars = max_chars or self._settings.max_chars
+        finder = Finder(readers, query.audience, session, chars, [*self._readers], self._take_note)
         return await finder.find()
+
+    def _take_note(self) -> str | None:
+        """What the store has to say for itself, once."""
+        return self._store.take_note() if self._store is not None else None
 
     def _open_session(self, *, refresh: bool, progress: Progress | None) -> CallSession:
         seconds = self._settings.deadline_s
@@ -164,34 +175,48 @@ async def open_catalog(
     clock: Clock | None = None,
     connect: Connect | None = None,
     redactor: Redactor | None = None,
+    store: Store | None = None,
 ) -> AsyncIterator[Catalog]:
     """A catalog whose readings run until this is left; connections are made at the first query.
 
-    redactor: takes the keys out of what vendors send, and learns the tokens that they give out.
+    redactor: takes the keys out of what vendors send, and learns the tokens that they give out. store: what
+    is shared with other processes and remembered; it is closed at the end.
     """
     clock = clock or Clock()
     redactor = redactor or Redactor()
     redactor.add(*configuration.secrets)
-    over_http = _OverHttp(clock, redactor)
+    over_http = _OverHttp(clock, redactor, store)
     async with aclosing(over_http), anyio.create_task_group() as tasks:
         signal = ChangeSignal(clock)
         readers = [
             SourceReader(
-                source, connect or over_http, tasks, signal, clock, configuration.settings.cache_s, redactor
+                source,
+                connect or over_http,
+                tasks,
+                signal,
+                clock,
+                configuration.settings.cache_s,
+                redactor,
+                store,
             )
             for source in configuration.sources
         ]
         try:
-            yield Catalog(configuration, readers, signal, clock)
+            yield Catalog(configuration, readers, signal, clock, store)
         finally:
+            if store is not None:
+                store.end_soon()
             tasks.cancel_scope.cancel()
+    if store is not None:
+        await store.aclose()
 
 
 class _OverHttp:
     """The ways to vendors, over one pool of connections; both are made when first needed."""
 
-    def __init__(self, clock: Clock, redactor: Redactor) -> None:
+    def __init__(self, clock: Clock, redactor: Redactor, store: Store | None = None) -> None:
         self._clock = clock
+        self._store = store
         self._redactor = redactor
         self._pool: Pool | None = None
 
@@ -202,7 +227,8 @@ class _OverHttp:
         )
 
         self._pool = self._pool or Pool()
-        return VendorClient(account, self._pool, self._clock, self._redactor).fetch
+        shared = SharedTurns(account, self._store) if self._store and self._store.shares else None
+        return VendorClient(account, self._pool, self._clock, self._redactor, shared).fetch
 
     async def aclose(self) -> None:
         """Close every connection; one that will not say good-bye is left to the operating system."""

@@ -6,7 +6,7 @@ else is searched for in whole readings, so that one vendor's id never hides anot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -93,7 +93,10 @@ class SourceResult:
 
 
 class Finder:
-    """One search, in the sources of `readers`, for what `text` means. known: the names of all sources."""
+    """One search, in the sources of `readers`, for what `text` means. known: the names of all sources.
+
+    take_note: what else the answer must say.
+    """
 
     def __init__(
         self,
@@ -102,6 +105,7 @@ class Finder:
         session: CallSession,
         max_chars: int,
         known: Sequence[str] = (),
+        take_note: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._readers = readers
         self._given = text
@@ -109,6 +113,7 @@ class Finder:
         self._session = session
         self._max_chars = max_chars
         self._known = known
+        self._take_note = take_note
         # Where a look-up failed: a list that lacks the audience does not say that there is none.
         self._failed: dict[SourceReader, VendorError] = {}
 
@@ -251,6 +256,7 @@ class Finder:
         hits = hits or [(result.reader, result.row) for result in results if result.row]
         reports = [result.report() for result in results]
         notes = [note for result in results if result.snapshot for note in result.snapshot.notes]
+        notes += [trouble] if (trouble := self._take_note()) else []
         complete = all(report.complete for report in reports)
         if not complete and by != "ref":
             notes.insert(0, MESSAGES["incomplete"])

@@ -13,6 +13,7 @@ from audience_mcp.core.text import clean, to_json
 from audience_mcp.vendors import Vendor
 
 SIZE_PENDING = "still being asked for"
+LAST_SIZE = "counted at {when}, not in the sums; being counted again"
 MAX_DETAILS = 12
 MAX_DETAILS_CHARS = 1200
 MAX_ITEMS = 5
@@ -32,7 +33,7 @@ def to_concise(
     return Audience(
         ref=f"{source}:{row.id}",
         name=display_name(row),
-        size=row.size,
+        size=row.last_size[0] if row.size_pending and row.last_size else row.size,
         size_max=row.size_max,
         size_note=clean(row.size_note or _default_note(vendor, row)) or None,
         type=None if row.type == "static" else row.type,
@@ -45,6 +46,8 @@ def to_concise(
 
 
 def _default_note(vendor: Vendor, row: Row) -> str | None:
+    if row.size_pending and row.last_size:
+        return LAST_SIZE.format(when=to_rfc3339(row.last_size[1].replace(microsecond=0)))
     if row.size_pending:
         return SIZE_PENDING
     return vendor.size_unknown if row.size is None else None

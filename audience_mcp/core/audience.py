@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 AudienceType = Literal["static", "dynamic", "lookalike", "unknown"]
@@ -22,7 +23,8 @@ class Row:
     facts under its own names and are cleaned when shown. size_max: the upper end where the vendor gives a
     range, of which `size` is then the lower end. kind: the vendor's word for this sort of audience, where
     it has several. part_of: the id, at the same source, of the audience that this one lies within.
-    size_pending: whether the size costs a request that has not been answered yet.
+    size_pending: whether the size costs a request that has not been answered yet. last_size: what it was when
+    it was last counted, and when, for as long as it is pending.
     folded: what is searched, once made.
     """
 
@@ -41,3 +43,4 @@ class Row:
     created: object = None
     updated: object = None
     details: Mapping[str, object] | None = None
+    last_size: tuple[int, datetime] | None = field(default=None, compare=False)

@@ -58,7 +58,7 @@ def create_app() -> Starlette:
     It cannot see which address that server is bound to, so it always needs a token and host names.
     """
     try:
-        startup = Startup(os.environ, sandbox=False)
+        startup = Startup(os.environ, sandbox=False, remembers=False)
         to_all = access_policy(
             os.environ, reachable_via="An app under another server may be reached by other computers"
         )

@@ -5,15 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.config import Configuration, Environment, load_configuration, load_sandbox_configuration
 from audience_mcp.core import logs
+from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.core.secrets import Redactor
+from audience_mcp.store import is_database, open_store
 from audience_mcp.vendors.registry import built_in_vendors, load_vendors
+
+if TYPE_CHECKING:
+    from audience_mcp.store.guard import Store
 
 log = logging.getLogger(__name__)
 
+NO_DRIVER = (
+    "AUDIENCE_MCP_STORE is a database, and its driver is missing: pip install 'audience-mcp[postgres]'."
+)
 NOWHERE = "http://127.0.0.1:1"
 """Where the sandbox is said to be until it is served."""
 
@@ -22,11 +33,12 @@ class Startup:
     """What the environment configures, and the ways to make use of it.
 
     configuration: sources and settings; with `sandbox`, the embedded vendors in place of the real ones.
-    Raises ConfigurationError.
+    remembers: whether there is a store where nothing is said of one. Raises ConfigurationError.
     """
 
-    def __init__(self, environment: Environment, *, sandbox: bool) -> None:
+    def __init__(self, environment: Environment, *, sandbox: bool, remembers: bool = True) -> None:
         self._environment = environment
+        self._remembers = remembers
         self.sandbox = sandbox
         self.redactor = Redactor()
         if sandbox:
@@ -36,6 +48,9 @@ class Startup:
             self.configuration = self._at(NOWHERE)
         else:
             self.configuration = load_configuration(environment, load_vendors())
+        setting = self.configuration.settings.store
+        if setting is not None and is_database(setting) and find_spec("psycopg") is None:
+            raise ConfigurationError(NO_DRIVER)
 
     @asynccontextmanager
     async def reachable(self) -> AsyncIterator[Configuration]:
@@ -53,13 +68,20 @@ class Startup:
         """A catalog of the configured sources."""
         async with (
             self.reachable() as configuration,
-            open_catalog(configuration, redactor=self.redactor) as catalog,
+            open_catalog(configuration, redactor=self.redactor, store=self.open_store()) as catalog,
         ):
             yield catalog
 
+    def open_store(self) -> Store | None:
+        """The store, or None where there is none. It is opened at its first use."""
+        setting = self.configuration.settings.store
+        if self.sandbox or setting == "off" or (setting is None and not self._remembers):
+            return None
+        return open_store(setting)
+
     def start_log(self, *further_secrets: str, warn: Callable[[str], None] | None = None) -> Redactor:
         """Log to stderr, and tell the configuration's warnings there or by `warn`; what hides its keys."""
-        self.redactor.add(*self.configuration.secrets, *further_secrets)
+        self.redactor.add(*self.configuration.secrets, *_passwords(self.configuration), *further_secrets)
         logs.set_up(self.configuration.settings.log_level, self.redactor)
         for warning in self.configuration.warnings:
             if warn:
@@ -71,3 +93,15 @@ class Startup:
     def _at(self, origin: str) -> Configuration:
         variables = self._made_up.environment(origin)
         return load_sandbox_configuration(self._environment, variables, built_in_vendors())
+
+
+def _passwords(configuration: Configuration) -> list[str]:
+    """The password in the store's address, if it is a database and has one."""
+    setting = configuration.settings.store
+    if setting is None or not is_database(setting):
+        return []
+    try:
+        password = urlsplit(setting).password
+    except ValueError:
+        return []
+    return [password, unquote(password)] if password else []

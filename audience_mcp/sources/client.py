@@ -24,6 +24,7 @@ from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.credentials import Credentials
 from audience_mcp.sources.pacing import Pacing, Paused
 from audience_mcp.sources.responses import describe_status, find_wait, parse_body
+from audience_mcp.sources.sharing import SharedTurns
 from audience_mcp.vendors.base import TokenExchange
 from audience_mcp.vendors.request import Request, Response
 
@@ -101,7 +102,8 @@ class _Sent:
 class VendorClient:
     """The HTTP of one account: address, credentials, pace and retries.
 
-    redactor: takes secrets out of what the vendor sends, and learns those that it gives out.
+    redactor: takes secrets out of what the vendor sends, and learns those that it gives out. shared: the
+    turns of all processes, where they share a store.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class VendorClient:
         pool: Pool,
         clock: Clock | None = None,
         redactor: Redactor | None = None,
+        shared: SharedTurns | None = None,
     ) -> None:
         self.account = account
         self._pool = pool
@@ -121,7 +124,7 @@ class VendorClient:
             text = f"{account.source}: {text.format_map(account.variables)}"
             raise VendorError(kind, text) from None
         self._retry_budget = RETRY_BUDGET
-        self._pacing = Pacing(account.vendor.rates(account.values), self._clock)
+        self._pacing = Pacing(account.vendor.rates(account.values), self._clock, shared)
         self._redactor = redactor or Redactor(account.secrets)
         self._credentials = Credentials(account, self._exchange, self._clock, self._redactor.add)
 
@@ -171,7 +174,7 @@ class VendorClient:
             except _Failed as failed:
                 if failed.wait_s is not None:
                     try:
-                        self._pacing.pause(failed.wait_s)
+                        await self._pacing.pause(failed.wait_s)
                     except Paused as e:
                         raise self._paused(e.seconds) from None
                 if not failed.again or attempt == ATTEMPTS or self._retry_budget < 1:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -24,6 +24,7 @@ from audience_mcp.core.errors import UnexpectedShape, VendorError
 from audience_mcp.core.values import as_count
 from audience_mcp.sources.pager import Fetch
 from audience_mcp.sources.signal import ChangeSignal
+from audience_mcp.store.values import StoredCount
 from audience_mcp.vendors.base import Counted, Vendor
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Kept:
 class SizeCounter:
     """Asks for the sizes of one source's audiences. `tasks` is where the asking runs.
 
-    error: why the asking stopped before its end, until it is taken up again.
+    counted: is told of every size that comes, by the audience's id. error: why the asking stopped before its
+    end, until it is taken up again.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class SizeCounter:
         tasks: TaskGroup,
         signal: ChangeSignal,
         clock: Clock,
+        counted: Callable[[Mapping[str, Kept]], None] = lambda kept: None,
     ) -> None:
         self._source = source
         self._account = account
@@ -74,6 +77,7 @@ class SizeCounter:
         self._tasks = tasks
         self._signal = signal
         self._clock = clock
+        self._counted = counted
         self._wanted: dict[str, Row] = {}
         self._asked: set[str] = set()
         self._kept: dict[str, Kept] = {}
@@ -89,13 +93,27 @@ class SizeCounter:
         """Whether nothing is being asked for any more."""
         return not self._running
 
+    def restore(self, counts: Mapping[str, Kept]) -> None:
+        """Take over sizes that were counted elsewhere, where none was counted later here."""
+        for id, kept in counts.items():
+            own = self._kept.get(id)
+            if own is None or own.at_s < kept.at_s:
+                self._kept[id] = kept
+
     def apply_kept(self, rows: Sequence[Row], since_s: float) -> None:
-        """Give pending rows the sizes counted not longer ago than KEPT_S; those before `since_s` say when."""
+        """Give pending rows the sizes counted not longer ago than KEPT_S; those before `since_s` say when.
+
+        Of older ones a row only knows what they were.
+        """
         now = self._clock.now()
         for row in rows:
             kept = self._kept.get(row.id) if row.size_pending else None
-            if kept is not None and now - kept.at_s < KEPT_S:
+            if kept is None:
+                continue
+            if now - kept.at_s < KEPT_S:
                 self._set(row, kept.counted, None if kept.at_s >= since_s else kept.at)
+            elif (size := as_count(kept.counted.size)) is not None:
+                row.last_size = size, kept.at
 
     def want(self, rows: Sequence[Row]) -> None:
         """Ask for the sizes of these rows before all others, unless they are being asked for."""
@@ -216,6 +234,8 @@ class SizeCounter:
                 counted = Counted(counted)
             self._kept[row.id] = Kept(counted, at, at_s)
             self._set(row, counted, None)
+        if batch:
+            self._counted({row.id: self._kept[row.id] for row in batch})
 
     def _set(self, row: Row, counted: Counted, at: datetime | None) -> None:
         row.size, row.size_max, row.size_pending = as_count(counted.size), as_count(counted.size_max), False
@@ -223,3 +243,15 @@ class SizeCounter:
         notes = [note for note in (counted.note, when) if note]
         if notes or row.size is not None:
             row.size_note = "; ".join(notes) or None
+
+
+def stored_count(kept: Kept) -> StoredCount:
+    """A count that was just made, as it is stored."""
+    return StoredCount(
+        as_count(kept.counted.size), as_count(kept.counted.size_max), kept.counted.note, kept.at
+    )
+
+
+def kept_count(stored: StoredCount, now: float) -> Kept:
+    """A stored count as it is kept; `now` is of the clock that goes on."""
+    return Kept(Counted(stored.size, stored.note, stored.size_max), stored.at, now - stored.ago_s)

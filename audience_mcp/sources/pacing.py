@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import anyio
 
 from audience_mcp.core.clock import Clock
 from audience_mcp.vendors.base import Rate
+
+if TYPE_CHECKING:
+    from audience_mcp.sources.sharing import SharedTurns
 
 LONGEST_WAIT_S = 15
 """The longest pause a vendor may ask for that is waited out; a longer one is refused at once."""
@@ -26,11 +30,15 @@ class Paused(Exception):
 class Pacing:
     """One account's slots: each request waits for one, by the limits of its kind and any pause.
 
-    rates: the limits of each kind of request; those of the kind "" hold for kinds that have none.
+    rates: the limits of each kind of request; those of the kind "" hold for kinds that have none. shared: the
+    turns of all processes, where they share a store.
     """
 
-    def __init__(self, rates: Mapping[str, Sequence[Rate]], clock: Clock) -> None:
+    def __init__(
+        self, rates: Mapping[str, Sequence[Rate]], clock: Clock, shared: SharedTurns | None = None
+    ) -> None:
         self._clock = clock
+        self._shared = shared
         self._lanes = {kind: _Lane(limits) for kind, limits in rates.items()}
         self._paused_until = -math.inf
 
@@ -40,15 +48,19 @@ class Pacing:
         self._refuse_long_pause()
         if lane is None:
             await self._sleep_until(lambda: self._paused_until)
+            await self._take_shared(kind, ())
             return
         async with lane.lock:
             self._refuse_long_pause()
             await self._sleep_until(lambda: max(lane.next_slot(), self._paused_until))
+            await self._take_shared(kind, lane.limits)
             lane.take(self._clock.now())
 
-    def pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Send nothing for so long. Raises Paused where that is longer than is waited."""
         self._paused_until = max(self._paused_until, self._clock.now() + seconds)
+        if self._shared is not None:
+            await self._shared.pause(seconds)
         if seconds > LONGEST_WAIT_S:
             raise Paused(self._left())
 
@@ -56,6 +68,18 @@ class Pacing:
         """At least how long so many further requests of a kind take."""
         lane = self._lanes.get(kind) or self._lanes.get("")
         return max(0.0, self._left(), lane.seconds_for(requests) if lane else 0.0)
+
+    async def _take_shared(self, kind: str, limits: Sequence[tuple[int, float]]) -> None:
+        """Wait for a turn that no other process takes. Raises Paused."""
+        while self._shared is not None:
+            turn = await self._shared.take(kind, limits)
+            if turn is None or turn.wait_s <= 0:
+                return
+            if turn.paused_s > 0:
+                self._paused_until = max(self._paused_until, self._clock.now() + turn.paused_s)
+            self._refuse_long_pause()
+            await self._clock.sleep(turn.wait_s)
+            self._refuse_long_pause()
 
     async def _sleep_until(self, moment: Callable[[], float]) -> None:
         # Again after each sleep: another request may have been told to wait meanwhile.
@@ -72,22 +96,22 @@ class Pacing:
 
 
 class _Lane:
-    """The slots of one kind of request."""
+    """The slots of one kind of request. limits: so many requests in so many seconds, all of which hold."""
 
     def __init__(self, limits: Sequence[Rate]) -> None:
         self.lock = anyio.Lock()
         # A fraction of a request a window is one request in a longer one.
-        self._limits = [
+        self.limits = [
             (max(1, math.floor(r.requests)), r.seconds * max(1.0, 1 / r.requests))
             for r in limits
             if r.requests
         ]
-        self._taken: deque[float] = deque(maxlen=max((number for number, _ in self._limits), default=1))
+        self._taken: deque[float] = deque(maxlen=max((number for number, _ in self.limits), default=1))
 
     def next_slot(self) -> float:
         """When the next request may be sent, as far as this lane knows."""
         earliest = -math.inf
-        for number, seconds in self._limits:
+        for number, seconds in self.limits:
             if len(self._taken) >= number:
                 earliest = max(earliest, self._taken[-number] + seconds)
         return earliest
@@ -99,5 +123,5 @@ class _Lane:
     def seconds_for(self, requests: int) -> float:
         """At least how long so many requests take, the first ones sent at once."""
         return max(
-            ((math.ceil(requests / number) - 1) * seconds for number, seconds in self._limits), default=0
+            ((math.ceil(requests / number) - 1) * seconds for number, seconds in self.limits), default=0
         )

@@ -135,6 +135,24 @@ class Pager:
         known = [total for total in totals if total is not None]
         return sum(known) if totals and len(known) == len(totals) else None
 
+    def restore(
+        self,
+        rows: Sequence[Row],
+        *,
+        pages: int,
+        total: int | None,
+        invalid: int,
+        duplicates: int,
+        notes: Sequence[str],
+    ) -> None:
+        """Take over what was read to the end before, in place of reading it."""
+        self.rows = {row.id: row for row in rows}
+        self.unknown_sizes = sum(row.size is None for row in rows)
+        self.sum_of_sizes = sum(row.size or 0 for row in rows)
+        self.pages, self.invalid, self.duplicates, self.notes = pages, invalid, duplicates, list(notes)
+        self._lists = [_List(total, len(rows), invalid)]
+        self.done = True
+
     async def next_page(self) -> None:
         """Read the next page, or several whose places are known.
 

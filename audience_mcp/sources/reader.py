@@ -7,9 +7,10 @@ own deadline, for something to change.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
@@ -18,12 +19,18 @@ from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import VendorError
 from audience_mcp.core.secrets import Redactor
-from audience_mcp.sources.counts import SizeCounter
+from audience_mcp.sources.counts import Kept, SizeCounter, kept_count, stored_count
 from audience_mcp.sources.freshness import LAST_COMPLETE_S, Times, can_resume, serves
 from audience_mcp.sources.lookups import LookUp, LookUps
 from audience_mcp.sources.pager import Fetch, Pager
+from audience_mcp.sources.sharing import SourceShare
 from audience_mcp.sources.signal import ChangeSignal
+from audience_mcp.store.values import StoredReading
+from audience_mcp.vendors.base import Vendor
 from audience_mcp.vendors.request import Request
+
+if TYPE_CHECKING:
+    from audience_mcp.store.guard import Store
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +61,8 @@ MESSAGES = {
 class Reading:
     """A reading under way or ended. `error` says why it ended before its end.
 
-    as_of: when its first page came: nothing in it is older.
+    as_of: when its first page came: nothing in it is older. stored: what it was taken from, where another
+    process, or one before this, has made it.
     """
 
     pager: Pager
@@ -70,6 +78,7 @@ class Reading:
     as_of: datetime | None = None
     read_before: int = 0
     restarted: bool = False
+    stored: StoredReading | None = None
     waiting: int = 0
     left_at: float = 0.0
 
@@ -112,7 +121,7 @@ class Snapshot:
 
 
 class SourceReader:
-    """All readings of one source. `tasks` is where they run."""
+    """All readings of one source. `tasks` is where they run. store: shares them with other processes."""
 
     def __init__(
         self,
@@ -123,6 +132,7 @@ class SourceReader:
         clock: Clock,
         cache_s: float,
         redactor: Redactor | None = None,
+        store: Store | None = None,
     ) -> None:
         self.source = source
         self._connect = connect
@@ -136,8 +146,13 @@ class SourceReader:
         self._last_complete: Reading | None = None
         self._partial: Reading | None = None
         account = source.account
+        self._share = (
+            SourceShare(source, account, store, tasks, clock, cache_s)
+            if account is not None and store is not None and store.shares
+            else None
+        )
         self.counter = (
-            SizeCounter(source.name, account, self._fetch, tasks, signal, clock)
+            SizeCounter(source.name, account, self._fetch, tasks, signal, clock, self._save_counts)
             if account is not None
             else None
         )
@@ -230,6 +245,8 @@ class SourceReader:
     async def _run(self, reading: Reading) -> None:
         """Read to the end. Nothing may be raised from here: it would end every other reading."""
         try:
+            if self._share is not None:
+                await self._take_stored(reading, self._share)
             while not reading.pager.done:
                 await self._read_page(reading)
                 if self._unattended(reading):
@@ -248,7 +265,79 @@ class SourceReader:
                 reading.used_at = reading.ended_at
             if reading.complete:
                 self._last_complete, self._partial = reading, None
+            await self._end(reading)
+
+    async def _end(self, reading: Reading) -> None:
+        """Wake who waits, and save what is to be kept behind their answers."""
+        share, stored = self._share, reading.stored
+        if stored is not None:
+            # It has been used since it ended, by who made it.
+            reading.ended_at = reading.used_at = self._clock.now() - stored.ended_ago_s
+        if share is None or stored is not None:
             self._signal.notify()
+            return
+        kept = self._to_store(reading) if reading.complete else None
+        share.begin_recording()
+        self._signal.notify()
+        await share.end(kept)
+
+    async def _take_stored(self, reading: Reading, share: SourceShare) -> None:
+        """Take over the reading of another process, if there is one or it is about to be."""
+        if self.counter is not None and _counts(self.source.vendor):
+            now = self._clock.now()
+            counts = await share.find_counts()
+            self.counter.restore({id: kept_count(count, now) for id, count in counts.items()})
+        found = await share.find(refresh=reading.refreshing, abandoned=lambda: self._unattended(reading))
+        if found is not None:
+            self._restore(reading, found)
+            return
+        if share.older is not None and self._is_newer(share.older):
+            self._last_complete = self._restore(Reading(self._new_pager(), 0.0, ended=True), share.older)
+        share.older = None
+
+    def _is_newer(self, stored: StoredReading) -> bool:
+        last = self._last_complete
+        return last is None or last.started_at < self._clock.now() - stored.started_ago_s
+
+    def _restore(self, reading: Reading, stored: StoredReading) -> Reading:
+        """Make a reading of a stored one."""
+        now = self._clock.now()
+        reading.pager, reading.stored, reading.as_of = self._new_pager(), stored, stored.as_of
+        reading.started_at = now - stored.started_ago_s
+        reading.first_page_at = now - stored.first_page_ago_s
+        reading.last_page_at = reading.ended_at = now - stored.ended_ago_s
+        reading.pager.restore(
+            stored.rows,
+            pages=stored.pages,
+            total=stored.total,
+            invalid=stored.invalid,
+            duplicates=stored.duplicates,
+            notes=stored.notes,
+        )
+        return reading
+
+    def _to_store(self, reading: Reading) -> StoredReading | None:
+        """A complete reading as it is stored."""
+        now, pager = self._clock.now(), reading.pager
+        if reading.as_of is None or reading.first_page_at is None:
+            return None
+        return StoredReading(
+            list(pager.rows.values()),
+            reading.as_of,
+            now - reading.started_at,
+            now - reading.first_page_at,
+            0.0,
+            pager.pages,
+            pager.vendor_total,
+            pager.invalid,
+            pager.duplicates,
+            list(pager.notes),
+        )
+
+    def _save_counts(self, counts: Mapping[str, Kept]) -> None:
+        if self._share is not None:
+            as_of = self._reading.as_of if self._reading is not None else None
+            self._share.save_counts({id: stored_count(count) for id, count in counts.items()}, as_of)
 
     async def _read_page(self, reading: Reading) -> None:
         pager = reading.pager
@@ -363,6 +452,11 @@ class SourceReader:
 
     def _rows(self, count: int) -> dict[str, object]:
         return {"source": self.name, "count": count, "rows": "row" if count == 1 else "rows"}
+
+
+def _counts(vendor: Vendor) -> bool:
+    """Whether a vendor has sizes that cost a request each."""
+    return type(vendor).count_request is not Vendor.count_request
 
 
 def new_pager(source: Source, fetch: Fetch, redactor: Redactor | None = None) -> Pager:

@@ -41,7 +41,7 @@ def open_store(setting: str | None, clock: Clock | None = None) -> Store:
 
         return SqliteStore(Path(os.path.expanduser(setting)) if setting else default_folder(), now, told)
 
-    return Store(make, clock)
+    return Store(make)
 
 
 def default_folder() -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
+from uuid import uuid4
 
 SHARED_TABLES: Sequence[Sequence[str]] = (
     (
@@ -26,6 +29,7 @@ SHARED_TABLES: Sequence[Sequence[str]] = (
 
 HISTORY_TABLES: Sequence[Sequence[str]] = (
     (
+        "CREATE TABLE audience_mcp_history_meta (name TEXT PRIMARY KEY, value {blob} NOT NULL)",
         "CREATE TABLE audience_mcp_series (id BIGINT PRIMARY KEY, account TEXT NOT NULL, "
         "state {blob} NOT NULL)",
         "CREATE TABLE audience_mcp_points (series BIGINT NOT NULL, moment BIGINT NOT NULL, "
@@ -37,6 +41,9 @@ HISTORY_TABLES: Sequence[Sequence[str]] = (
     ),
 )
 """What cannot be made anew, likewise."""
+
+
+SECRET_BYTES = 32
 
 
 class Database(Protocol):
@@ -73,3 +80,22 @@ class Database(Protocol):
     def shrink(self) -> None:
         """Give space that is no longer used back."""
         ...
+
+
+def new_holder() -> str:
+    """A name for one who reads: it says on which computer, and in which process."""
+    return f"{socket.gethostname()} {os.getpid()} {uuid4().hex}"
+
+
+def secret_in(database: Database, table: str) -> bytes:
+    """The random secret that a table keeps, made when it is first asked for."""
+    sql = f"SELECT value FROM {table} WHERE name = 'secret'"  # noqa: S608 (a name of ours)
+    found = database.query(sql)
+    if not found:
+        with database.transaction("secret"):
+            found = database.query(sql)
+            if not found:
+                found = [(os.urandom(SECRET_BYTES),)]
+                insert = f"INSERT INTO {table} (name, value) VALUES ('secret', ?)"  # noqa: S608
+                database.execute(insert, found[0])
+    return bytes(found[0][0])

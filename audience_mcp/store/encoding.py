@@ -25,7 +25,8 @@ def encode_rows(rows: Sequence[Row], facts: dict[str, Any]) -> bytes:
     """A reading as bytes. facts: what else is to be kept of it, as JSON."""
     same: dict[str, Any] = {}
     columns: dict[str, Any] = {}
-    for name in FIELDS:
+    # First whether a size is pending: one that is counted meanwhile is then counted again, not lost.
+    for name in ("size_pending", *(name for name in FIELDS if name != "size_pending")):
         column = list(map(attrgetter(name), rows))
         if column and _is_plain(column[0]) and column.count(column[0]) == len(column):
             same[name] = column[0]

@@ -10,14 +10,12 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
 from audience_mcp.core.audience import Row
-from audience_mcp.core.clock import Clock
-from audience_mcp.store.history import HistoryPart
-from audience_mcp.store.shared import SharedPart, new_holder
+from audience_mcp.store.database import new_holder
 from audience_mcp.store.values import (
     Baseline,
     Contents,
@@ -31,6 +29,10 @@ from audience_mcp.store.values import (
     from_ms,
     to_ms,
 )
+
+if TYPE_CHECKING:  # what does the work is imported with the backend, when the store is first used
+    from audience_mcp.store.history import HistoryPart
+    from audience_mcp.store.shared import SharedPart
 
 log = logging.getLogger(__name__)
 
@@ -96,20 +98,19 @@ class Store:
     def __init__(
         self,
         make: Callable[[Callable[[str], None]], Backend],
-        clock: Clock | None = None,
         *,
         made_up: bool = False,
     ) -> None:
         self._make = make
-        self._clock = clock or Clock()
         self.shares = not made_up
         self._backend: Backend | None = None
         self._lock = threading.Lock()
         self._limiter: anyio.CapacityLimiter | None = None
         self._down_until: dict[str, float] = {}
         self._noted: dict[str, bool] = {}
-        self._secret: bytes | None = None
+        self._secrets: dict[str, bytes] = {}
         self._saving: set[anyio.CancelScope] = set()
+        self._ends = False
         self.holder = new_holder()
 
     # What everyone may be told
@@ -123,11 +124,21 @@ class Store:
 
     async def key_of(self, *parts: str) -> str | None:
         """A key for what belongs to these texts, of which some may be secret: 64 bits of an HMAC."""
-        if self._secret is None:
-            self._secret = await self._shared(SharedPart.secret)
-        if self._secret is None:
-            return None
-        return hmac.new(self._secret, json.dumps(parts).encode(), "sha256").hexdigest()[:16]
+        if "readings" not in self._secrets:
+            secret = await self._shared(lambda part: part.secret())
+            if secret is None:
+                return None
+            self._secrets["readings"] = secret
+        return _hmac(self._secrets["readings"], parts)
+
+    async def series_of(self, *parts: str) -> str | None:
+        """The same for a name in the history, which lasts for as long as the history does."""
+        if "history" not in self._secrets:
+            secret = await self._history(lambda part: part.secret())
+            if secret is None:
+                return None
+            self._secrets["history"] = secret
+        return _hmac(self._secrets["history"], parts)
 
     # Readings, leases
 
@@ -205,8 +216,8 @@ class Store:
 
     async def contents(self) -> Contents | None:
         """Where the store is and what is in it; None where it cannot be used: `take_note` says why."""
-        readings = await self._shared(SharedPart.readings)
-        histories = await self._history(HistoryPart.spans)
+        readings = await self._shared(lambda part: part.readings())
+        histories = await self._history(lambda part: part.spans())
         backend = self._backend
         if backend is None or (readings is None and histories is None):
             return None
@@ -239,6 +250,8 @@ class Store:
         """For saving behind an answer: it goes on for a moment when everything else ends."""
         with anyio.CancelScope(shield=True) as scope:
             self._saving.add(scope)
+            if self._ends:
+                scope.deadline = anyio.current_time() + SAVED_WITHIN_S
             try:
                 yield
             finally:
@@ -250,7 +263,8 @@ class Store:
             await anyio.sleep(0.01)
 
     def end_soon(self) -> None:
-        """What is being saved has a moment more."""
+        """What is being saved, and what is yet to be, has a moment more."""
+        self._ends = True
         for scope in self._saving:
             scope.deadline = min(scope.deadline, anyio.current_time() + SAVED_WITHIN_S)
 
@@ -307,3 +321,7 @@ class Store:
 
     def _note(self, what: str) -> None:
         self._noted.setdefault(MESSAGES[what], False)
+
+
+def _hmac(secret: bytes, parts: Sequence[str]) -> str:
+    return hmac.new(secret, json.dumps(parts).encode(), "sha256").hexdigest()[:16]

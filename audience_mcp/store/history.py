@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from audience_mcp.core.audience import Row
-from audience_mcp.store.database import Database
+from audience_mcp.store.database import Database, secret_in
 from audience_mcp.store.retention import points_to_drop
 from audience_mcp.store.series import (
     OPEN,
@@ -35,6 +35,13 @@ class HistoryPart:
     def __init__(self, database: Database, max_bytes: int = MAX_BYTES) -> None:
         self._db = database
         self._max_bytes = max_bytes
+
+    def secret(self) -> bytes:
+        """The random secret under which ids that are secret become names of series.
+
+        It is the history's own, since the other one goes with damaged readings.
+        """
+        return secret_in(self._db, "audience_mcp_history_meta")
 
     # Recording
 

@@ -8,12 +8,11 @@ of now, so that nothing is held up for longer than it would have been.
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from array import array
 from collections.abc import Mapping, Sequence
 
-from audience_mcp.store.database import Database
+from audience_mcp.store.database import Database, secret_in
 from audience_mcp.store.encoding import decode_rows, encode_rows
 from audience_mcp.store.values import StoredCount, StoredReading, Turn, from_ms, to_ms
 
@@ -23,7 +22,6 @@ COUNT_KEPT_S = 7 * 86_400
 """A counted size, likewise."""
 STIRRED_WITHIN_S = 30
 """Whoever reads a source says so again and again; after so long without, another may read it."""
-SECRET_BYTES = 32
 MAX_READINGS_BYTES = 256 * 1024 * 1024
 """Of all readings together; the oldest go first."""
 
@@ -35,18 +33,8 @@ class SharedPart:
         self._db = database
 
     def secret(self) -> bytes:
-        """The store's random secret, made when it is first asked for."""
-        sql = "SELECT value FROM audience_mcp_meta WHERE name = 'secret'"
-        found = self._db.query(sql)
-        if not found:
-            with self._db.transaction("secret"):
-                found = self._db.query(sql)
-                if not found:
-                    found = [(secrets.token_bytes(SECRET_BYTES),)]
-                    self._db.execute(
-                        "INSERT INTO audience_mcp_meta (name, value) VALUES ('secret', ?)", found[0]
-                    )
-        return bytes(found[0][0])
+        """The random secret under which credentials become keys."""
+        return secret_in(self._db, "audience_mcp_meta")
 
     # Readings
 
@@ -128,11 +116,14 @@ class SharedPart:
 
         key: the account. limits: so many requests in any stretch of so many seconds, all of which hold.
         """
+        if not limits:
+            paused = self._paused_for(key, self._db.now())
+            return Turn(paused, paused)
         lane = f"{key} {kind}"
         with self._db.transaction(lane):
             now = self._db.now()
             paused = self._paused_for(key, now)
-            if paused > 0 or not limits:
+            if paused > 0:
                 return Turn(paused, paused)
             found = self._db.query("SELECT taken FROM audience_mcp_turns WHERE key = ?", (lane,))
             taken = array("d")
@@ -269,11 +260,6 @@ class SharedPart:
             for key in keys or ():
                 self._db.execute("DELETE FROM audience_mcp_readings WHERE key = ?", (key,))
                 self._db.execute("DELETE FROM audience_mcp_counts WHERE key = ?", (key,))
-
-
-def new_holder() -> str:
-    """A name for one who reads: it says on which computer, and in which process."""
-    return f"{socket.gethostname()} {os.getpid()} {secrets.token_hex(8)}"
 
 
 def _is_dead(holder: str) -> bool:

@@ -30,6 +30,7 @@ each_host = pytest.mark.parametrize("host", HOSTS)
 
 
 def typed(home: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    variables = {"AUDIENCE_MCP_STORE": "", **variables}  # what is set here would be installed
     return subprocess.run(
         [sys.executable, "-m", "audience_mcp", *arguments],
         stdin=subprocess.DEVNULL,
@@ -171,7 +172,12 @@ def test_a_person_is_asked_before_keys_are_stored(tmp_path: Path, answer: str, s
     from tests.support.terminal import on_a_terminal
 
     seen = on_a_terminal(
-        "install", "cursor", columns=200, typed=(QUESTION, answer), HOME=str(tmp_path), **dict[str, Any](KEYS)
+        "install",
+        "cursor",
+        columns=200,
+        typed=(QUESTION, answer),
+        HOME=str(tmp_path),
+        **dict[str, Any](KEYS, AUDIENCE_MCP_STORE=""),
     )
     assert seen.code == 0
     assert "Set here: BATCH_REST_API_KEY, BATCH_PROJECT_KEY." in seen.text

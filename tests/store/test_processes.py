@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from audience_mcp.store.database import new_holder
 from audience_mcp.store.guard import Backend
-from audience_mcp.store.shared import STIRRED_WITHIN_S, new_holder
+from audience_mcp.store.shared import STIRRED_WITHIN_S
 from audience_mcp.store.sqlite import SqliteStore
 from audience_mcp.store.values import to_ms
 from tests.store.conftest import HandClock

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from audience_mcp.core.audience import Row
+from audience_mcp.store.database import new_holder
 from audience_mcp.store.guard import Backend
-from audience_mcp.store.shared import STIRRED_WITHIN_S, new_holder
+from audience_mcp.store.shared import STIRRED_WITHIN_S
 from audience_mcp.store.values import StoredCount, StoredReading, Turn, from_ms
 from tests.store.conftest import HandClock, Open
 

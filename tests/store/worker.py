@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from audience_mcp.core.audience import Row
+from audience_mcp.store.database import new_holder
 from audience_mcp.store.guard import Backend
-from audience_mcp.store.shared import new_holder
 from audience_mcp.store.sqlite import SqliteStore
 from audience_mcp.store.values import StoredReading, from_ms
 

@@ -26,6 +26,8 @@ PASSED_ON = (
     "TMPDIR",
     "TEMP",
     "TMP",
+    "AUDIENCE_MCP_STORE",
+    "XDG_STATE_HOME",
     "PYTHONSAFEPATH",
     "COVERAGE_PROCESS_START",
 )

@@ -15,6 +15,7 @@ from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import VendorError
 from audience_mcp.core.values import as_count
 from audience_mcp.sources.pager import Fetch
+from audience_mcp.store.guard import Store
 from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, array_at, as_object, cursor_at
 from tests.support.clock import FakeClock
 
@@ -109,6 +110,7 @@ async def catalog_of(
     kind: Callable[[], Vendor] = Acme,
     kinds: Mapping[str, Vendor] | None = None,
     values: Mapping[str, Mapping[str, str]] | None = None,
+    store: Store | None = None,
     **settings: Any,
 ) -> AsyncIterator[Catalog]:
     """A catalog with one source a script: all of one kind, or of `kinds` by name."""
@@ -123,7 +125,7 @@ async def catalog_of(
         return scripts[account.source].fetch
 
     configured = Configuration(Settings(**settings), tuple(map(source, scripts)), {one.name: one})
-    async with open_catalog(configured, clock=clock, connect=connect) as catalog:
+    async with open_catalog(configured, clock=clock, connect=connect, store=store) as catalog:
         yield catalog
 
 
