@@ -32,6 +32,7 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "mailchimp": ("Mailchimp", ("MAILCHIMP_",)),
     "hubspot": ("HubSpot", ("HUBSPOT_",)),
     "klaviyo": ("Klaviyo", ("KLAVIYO_",)),
+    "mailerlite": ("MailerLite", ("MAILERLITE_",)),
     "meta": ("Meta", ("META_",)),
     "googleads": ("GoogleAds", ("GOOGLE_ADS_",)),
     "brevo": ("Brevo", ("BREVO_",)),
