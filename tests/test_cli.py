@@ -169,8 +169,9 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
         "created_before": "2026-03-01",
         "updated_since": "2026-02-01T10:00:00Z",
         "updated_before": "2026-03-01T10:00:00Z",
+        "compare_to": "2026-04-01",
         "group_by": "status",
-        "sort": "newest",
+        "sort": "growth",
         "limit": "7",
         "offset": "3",
         "detail": "full",
@@ -179,11 +180,24 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
     assert listed.keys() == ListQuery.model_fields.keys()
     line = [f"--{k.replace('_', '-')}={v}" for k, v in listed.items() if v is not True]
     typed("list", *line, "--refresh", "--json")
-    typed("get", "VIP", "--source", "batch", "--refresh", "--sandbox", "--html", "vip.html")
+    typed(
+        "get",
+        "VIP",
+        "--source",
+        "batch",
+        "--since",
+        "2026-04-01",
+        "--refresh",
+        "--sandbox",
+        "--html",
+        "vip.html",
+    )
     typed("list", "--sources", "a,b", "--sources", "c")
     assert heard[0] == (parse_arguments(ListQuery, listed), {"sandbox": False, "form": "json", "page": None})
     assert heard[1] == (
-        parse_arguments(GetQuery, {"audience": "VIP", "source": "batch", "refresh": True}),
+        parse_arguments(
+            GetQuery, {"audience": "VIP", "source": "batch", "since": "2026-04-01", "refresh": True}
+        ),
         {"sandbox": True, "form": "text", "page": "vip.html"},
     )
     assert heard[2][0].sources == ["a", "b", "c"]

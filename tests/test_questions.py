@@ -13,8 +13,7 @@ from tests.support.examples import examples
 
 ALL = (
     "sources, search, type, status, min_size, max_size, created_since, created_before, updated_since, "
-    "updated_before, group_by, sort, limit, offset, "
-    "detail, refresh"
+    "updated_before, compare_to, group_by, sort, limit, offset, detail, refresh"
 )
 
 
@@ -51,7 +50,7 @@ def test_an_unknown_argument_is_named_with_the_nearest_and_with_all_that_are_all
 def test_an_unknown_argument_that_is_near_nothing_gets_the_list_alone() -> None:
     assert refusal(color="x") == f"There is no argument 'color'. Allowed: {ALL}."
     assert refusal(GetQuery, audience="x", color="y") == (
-        "There is no argument 'color'. Allowed: audience, source, refresh."
+        "There is no argument 'color'. Allowed: audience, source, since, refresh."
     )
 
 
@@ -146,7 +145,7 @@ def test_words_of_a_choice_are_taken_in_any_case(name: str, given: str, taken: s
     [
         ("type", "static, dynamic, lookalike or unknown"),
         ("status", "ready, processing, partial, failed or unknown"),
-        ("sort", "size, size_asc, name, newest, oldest or updated"),
+        ("sort", "size, size_asc, name, newest, oldest, updated, growth or decline"),
         ("detail", "concise or full"),
     ],
 )

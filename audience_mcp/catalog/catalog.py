@@ -17,6 +17,7 @@ import anyio
 
 from audience_mcp.catalog.compose import compose_list
 from audience_mcp.catalog.find import Finder
+from audience_mcp.catalog.history import add_history, compare, require_history
 from audience_mcp.catalog.memo import AnswerMemo
 from audience_mcp.catalog.models import AudienceList, AudienceMatch
 from audience_mcp.catalog.query import GetQuery, ListQuery
@@ -83,13 +84,18 @@ class Catalog:
         max_chars: characters of the answer, in place of the setting.
         """
         readers = self._scope(query.sources)
+        if query.compare_to is not None:
+            require_history(self._store, "compare_to")
         session = self._open_session(refresh=query.refresh, progress=progress)
         snapshots = await session.read(readers)
         if not any(snapshot.pager.started for snapshot in snapshots.values()):
             raise ToolError(_explain_nothing_read(snapshots))
         chars = max_chars or self._settings.max_chars
+        comparison = None
+        if query.compare_to is not None and self._store is not None:
+            comparison = await compare(self._store, query.compare_to, snapshots, session.seconds_left)
         trouble = self._take_note()
-        lasting = trouble is None
+        lasting = trouble is None and comparison is None
         if lasting and (known := self._memo.get(query, snapshots, chars)) is not None:
             return known
         rows = {reader: list(snapshot.pager.rows.values()) for reader, snapshot in snapshots.items()}
@@ -100,7 +106,9 @@ class Catalog:
             snapshots[reader] = replace(
                 snapshots[reader], complete=False, error=snapshots[reader].error or error
             )
-        answer = await self._compose(rows, partial(compose_list, query, selection, snapshots, chars))
+        answer = await self._compose(
+            rows, partial(compose_list, query, selection, snapshots, chars, comparison)
+        )
         if lasting:
             self._memo.keep(query, snapshots, chars, answer)
         return answer
@@ -118,9 +126,11 @@ class Catalog:
     ) -> AudienceMatch:
         """The audience that a ref means, or those that have a text as id or name. Raises ToolError."""
         readers = self._scope([query.source] if query.source else None)
+        store = require_history(self._store, "since") if query.since is not None else None
         session = self._open_session(refresh=query.refresh, progress=progress)
         chars = max_chars or self._settings.max_chars
-        finder = Finder(readers, query.audience, session, chars, [*self._readers], self._take_note)
+        add = partial(add_history, store, query.since) if store is not None and query.since else None
+        finder = Finder(readers, query.audience, session, chars, [*self._readers], self._take_note, add)
         return await finder.find()
 
     def _take_note(self) -> str | None:

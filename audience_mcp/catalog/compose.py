@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from audience_mcp.catalog.budget import fit_groups, fit_list
+from audience_mcp.catalog.history import Comparison, sum_up
 from audience_mcp.catalog.models import Audience, AudienceList
 from audience_mcp.catalog.query import ListQuery
 from audience_mcp.catalog.reports import Hit, report_source
@@ -30,7 +31,11 @@ NOTES = {
 
 
 def compose_list(
-    query: ListQuery, selection: Selection, snapshots: Mapping[SourceReader, Snapshot], max_chars: int
+    query: ListQuery,
+    selection: Selection,
+    snapshots: Mapping[SourceReader, Snapshot],
+    max_chars: int,
+    comparison: Comparison | None = None,
 ) -> AudienceList:
     """The answer, cut to `max_chars` characters; its totals are over everything that matched."""
     hits = {reader: filter_by_size(query, rows) for reader, rows in selection.hits.items()}
@@ -44,15 +49,22 @@ def compose_list(
         unknown_sizes=totals.unknown,
         sizes_pending=totals.pending or None,
         complete=not totals.pending and all(snapshot.complete for snapshot in snapshots.values()),
-        sources=[report_source(r.source, s, by_source[r]) for r, s in snapshots.items()],
+        sources=[
+            report_source(r.source, s, by_source[r], comparison.moment(r) if comparison else None)
+            for r, s in snapshots.items()
+        ],
         notes=None,
     )
     notes = [*_notes(by_source, totals, snapshots), *selection.notes]
+    if comparison is not None:
+        compared, more = sum_up(query, hits, snapshots, comparison, max_chars)
+        answer.compared = compared if comparison.baselines else None
+        notes += [*comparison.notes, *more]
     if not totals.matched and answer.complete and any(s.pager.rows for s in snapshots.values()):
         notes.append(NOTES["no_match"])
     chosen = "limit" in query.model_fields_set
     if query.group_by is not None:
-        groups, alone = group(query, hits)
+        groups, alone = group(query, hits, comparison.change if comparison else None)
         if alone:
             notes.append(NOTES["alone"].format(count=alone))
         _note_end(query, len(groups), notes)
@@ -66,7 +78,7 @@ def compose_list(
     answer.notes = notes or None
     return fit_list(
         answer,
-        _rows(query, hits, max_chars),
+        _rows(query, hits, max_chars, comparison),
         following=max(0, totals.matched - query.offset),
         offset=query.offset,
         chosen=chosen,
@@ -74,16 +86,29 @@ def compose_list(
     )
 
 
-def _rows(query: ListQuery, hits: Mapping[SourceReader, Sequence[Row]], max_chars: int) -> list[Audience]:
+def _rows(
+    query: ListQuery,
+    hits: Mapping[SourceReader, Sequence[Row]],
+    max_chars: int,
+    comparison: Comparison | None,
+) -> list[Audience]:
     most = query.offset + min(query.limit, max_chars // SHORTEST_ROW)
     every: list[Hit] = [(reader, row) for reader, rows in hits.items() for row in rows]
-    ordered = order(query, every, most)[query.offset :]
+    comparison = comparison or Comparison()
+    ordered = order(query, every, most, comparison.change)[query.offset :]
     if query.detail == "full":
-        return [to_full(reader.name, reader.source.vendor, row) for reader, row in ordered]
+        return [
+            comparison.describe(reader, row, to_full(reader.name, reader.source.vendor, row))
+            for reader, row in ordered
+        ]
     created = bool(query.created_since or query.created_before) or query.sort in ("newest", "oldest")
     updated = bool(query.updated_since or query.updated_before) or query.sort == "updated"
     return [
-        to_concise(reader.name, reader.source.vendor, row, created=created, updated=updated)
+        comparison.describe(
+            reader,
+            row,
+            to_concise(reader.name, reader.source.vendor, row, created=created, updated=updated),
+        )
         for reader, row in ordered
     ]
 

@@ -6,12 +6,13 @@ else is searched for in whole readings, so that one vendor's id never hides anot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from audience_mcp.catalog.budget import fit_match
-from audience_mcp.catalog.models import AudienceMatch, SourceReport
+from audience_mcp.catalog.models import Audience, AudienceMatch, SourceReport
 from audience_mcp.catalog.reports import NOTE_CHARS, Hit, report_lookup, report_source, to_problem
 from audience_mcp.catalog.rows import display_name, to_full
 from audience_mcp.catalog.suggest import suggest_names
@@ -24,6 +25,9 @@ from audience_mcp.sources.lookups import LookUp
 from audience_mcp.sources.reader import Snapshot, SourceReader
 
 MatchedBy = Literal["ref", "id", "name", "id_or_name"]
+AddHistory = Callable[
+    [Sequence[tuple[SourceReader, Row, datetime | None, Audience]], int], Awaitable[list[str]]
+]
 LISTED = 12
 """Sources that one sentence lists."""
 
@@ -95,7 +99,8 @@ class SourceResult:
 class Finder:
     """One search, in the sources of `readers`, for what `text` means. known: the names of all sources.
 
-    take_note: what else the answer must say.
+    take_note: what else the answer must say. add_history: adds to rows, as they are shown, their sizes over
+    time.
     """
 
     def __init__(
@@ -106,6 +111,7 @@ class Finder:
         max_chars: int,
         known: Sequence[str] = (),
         take_note: Callable[[], str | None] = lambda: None,
+        add_history: AddHistory | None = None,
     ) -> None:
         self._readers = readers
         self._given = text
@@ -114,6 +120,7 @@ class Finder:
         self._max_chars = max_chars
         self._known = known
         self._take_note = take_note
+        self._add_history = add_history
         # Where a look-up failed: a list that lacks the audience does not say that there is none.
         self._failed: dict[SourceReader, VendorError] = {}
 
@@ -137,7 +144,7 @@ class Finder:
             result.snapshot = (await self._session.read([reader]))[reader]
             result.row = result.snapshot.pager.rows.get(id)
             await self._count([result])
-        return self._answer("ref", [result]) if result.row else None
+        return await self._answer("ref", [result]) if result.row else None
 
     async def _find_generated_id(self) -> AudienceMatch | None:
         """By an id that a vendor makes and nobody chooses for a name: from that vendor alone."""
@@ -156,7 +163,7 @@ class Finder:
         if not any(result.row for result in results):
             return None
         # A source that was asked and has it not has nothing to say.
-        return self._answer("id", [r for r in results if r.row or not r.report().complete])
+        return await self._answer("id", [r for r in results if r.row or not r.report().complete])
 
     async def _look_up(self, results: list[SourceResult], id: str) -> list[SourceResult]:
         """Wait for each source's answer: of its look-up, or from its list where it can look up nothing."""
@@ -216,7 +223,7 @@ class Finder:
             ]
             if by_ref:
                 await self._count(by_ref)
-                return self._answer("ref", by_ref)
+                return await self._answer("ref", by_ref)
         by_id, by_name = self._matches(snapshots)
         hits = list({id(row): (reader, row) for reader, row in [*by_id, *by_name]}.values())
         if not hits:
@@ -233,7 +240,9 @@ class Finder:
         by: MatchedBy = "id_or_name" if both else "id" if by_id else "name"
         # A source that was read in full and has none of them has nothing to say.
         there = {reader for reader, _ in hits}
-        return self._answer(by, [r for r in results if r.reader in there or not r.report().complete], hits)
+        return await self._answer(
+            by, [r for r in results if r.reader in there or not r.report().complete], hits
+        )
 
     def _matches(self, snapshots: Mapping[SourceReader, Snapshot]) -> tuple[list[Hit], list[Hit]]:
         """The audiences that have the text as their id, and those that have it as their name."""
@@ -250,20 +259,25 @@ class Finder:
                     by_name.append((reader, row))
         return by_id, by_name
 
-    def _answer(
+    async def _answer(
         self, by: MatchedBy, results: Sequence[SourceResult], hits: Sequence[Hit] = ()
     ) -> AudienceMatch:
         hits = hits or [(result.reader, result.row) for result in results if result.row]
         reports = [result.report() for result in results]
         notes = [note for result in results if result.snapshot for note in result.snapshot.notes]
-        notes += [trouble] if (trouble := self._take_note()) else []
         complete = all(report.complete for report in reports)
         if not complete and by != "ref":
             notes.insert(0, MESSAGES["incomplete"])
+        shown = [to_full(reader.name, reader.source.vendor, row) for reader, row in hits]
+        if self._add_history is not None:
+            read = {result.reader: result.snapshot.as_of for result in results if result.snapshot}
+            pairs = zip(hits, shown, strict=True)
+            rows = [(reader, row, read.get(reader), each) for (reader, row), each in pairs]
+            notes += await self._add_history(rows, self._max_chars)
+        notes += [trouble] if (trouble := self._take_note()) else []
         answer = AudienceMatch(
             matched_by=by, complete=complete, audiences=[], sources=reports, notes=notes or None
         )
-        shown = [to_full(reader.name, reader.source.vendor, row) for reader, row in hits]
         return fit_match(answer, shown, self._max_chars)
 
     def _explain_miss(self, snapshots: Mapping[SourceReader, Snapshot]) -> str:

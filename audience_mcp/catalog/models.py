@@ -20,6 +20,13 @@ class _Answer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class HistoryPoint(_Answer):
+    """A size, and when a reading gave it."""
+
+    as_of: str
+    size: int = Field(ge=0)
+
+
 class Audience(_Answer):
     """One audience. A concise row has ref, name, size and only what is remarkable."""
 
@@ -32,6 +39,9 @@ class Audience(_Answer):
         default=None, ge=0, description="upper end, where the vendor gives a range; size is the lower one"
     )
     size_note: str | None = Field(default=None, description="why size is absent, or how to read it")
+    size_then: int | None = Field(default=None, ge=0, description="with compare_to: at compared_to")
+    change: int | None = Field(default=None, description="size less size_then: net; absent where unknown")
+    new: bool | None = Field(default=None, description="it was not there at compared_to")
     type: AudienceType | None = Field(
         default=None, description="how membership is decided; static where absent"
     )
@@ -46,6 +56,9 @@ class Audience(_Answer):
     updated_at: str | None = Field(default=None, description="RFC 3339, UTC")
     details: dict[str, Any] | None = Field(
         default=None, description="further facts under the vendor's own names"
+    )
+    history: list[HistoryPoint] | None = Field(
+        default=None, description="with since: when each other size was first seen, and the latest"
     )
 
 
@@ -72,6 +85,7 @@ class SourceReport(_Answer):
     sizes_pending: int | None = Field(default=None, ge=1, description="of those, still to be asked for")
     complete: bool = Field(description="whether every page was read, and now")
     as_of: str | None = Field(default=None, description="when its first page came; RFC 3339, UTC")
+    compared_to: str | None = Field(default=None, description="moment of the stored sizes compared with")
     size_counts: Unit = Field(description="what one unit of size is; by kind where they differ")
     error: Problem | None = None
 
@@ -84,7 +98,29 @@ class Group(_Answer):
     sum_of_sizes: int = Field(ge=0)
     sum_max: int | None = Field(default=None, ge=0)
     unknown_sizes: int = Field(ge=0)
+    sum_then: int | None = Field(default=None, ge=0, description="over audiences known both times")
+    change: int | None = Field(default=None, description="of those")
     refs: list[str] | None = None
+
+
+class GoneAudience(_Answer):
+    """An audience that was there then, and is not now."""
+
+    ref: str
+    name: str
+    size_then: int | None = Field(default=None, ge=0)
+
+
+class Compared(_Answer):
+    """What changed over everything that matched; sums are over audiences known both times."""
+
+    sum_now: int = Field(ge=0)
+    sum_then: int = Field(ge=0)
+    change: int = Field(description="net, not people added")
+    new: int = Field(ge=0, description="audiences that were not there")
+    gone: int | None = Field(default=None, ge=0, description="audiences no longer there")
+    unknown: int = Field(ge=0, description="there both times, size unknown now or then")
+    gone_audiences: list[GoneAudience] | None = Field(default=None, description="the biggest, at most 20")
 
 
 class AudienceList(_Answer):
@@ -100,6 +136,7 @@ class AudienceList(_Answer):
     next_offset: int | None = Field(
         default=None, ge=1, description="offset of the next row, where rows were left out"
     )
+    compared: Compared | None = None
     audiences: list[Audience] = Field(default_factory=list)
     groups: list[Group] | None = None
     sources: list[SourceReport]

@@ -29,7 +29,7 @@ from audience_mcp.core.errors import ToolError
 from audience_mcp.core.text import clean
 from audience_mcp.core.values import WHOLE_MAX
 
-Sort = Literal["size", "size_asc", "name", "newest", "oldest", "updated"]
+Sort = Literal["size", "size_asc", "name", "newest", "oldest", "updated", "growth", "decline"]
 GroupBy = Literal["source", "kind", "type", "status", "name"]
 MAX_SEARCH = 500
 FILTERS = (
@@ -47,9 +47,11 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "created_before": ("before", "created_until"),
     "updated_since": ("updated_after", "modified_since"),
     "updated_before": ("modified_before", "not_updated_since"),
+    "compare_to": ("compare", "compare_with", "baseline", "since_when", "changed_since"),
     "group_by": ("group", "groupby", "per", "aggregate", "by"),
     "audience": ("id", "name", "ref", "audience_id"),
     "source": ("vendor", "platform"),
+    "since": ("from", "history_since", "compare_to"),
 }
 """What other tools call the same thing."""
 
@@ -146,23 +148,24 @@ class ListQuery(_Query):
     )
     updated_since: Date | None = Field(default=None, description="Like created_since, by last update.")
     updated_before: Date | None = Field(default=None, description="Like created_before, by last update.")
+    compare_to: Date | None = Field(
+        default=None,
+        description="Date whose stored sizes to show beside those now.",
+    )
     group_by: Annotated[GroupBy, BeforeValidator(_word)] | None = Field(
         default=None,
         description="Totals per group in place of rows; name: only names that several audiences share.",
     )
     sort: Annotated[Sort, BeforeValidator(_order)] = Field(
         default="size",
-        description="size: biggest first; size_asc: smallest first; groups by sum, or by key with name. "
-        "Unknown values come last.",
+        description="size: biggest first (groups: by sum); growth and decline need compare_to; unknown last.",
     )
     limit: Count = Field(default=200, description="Rows to return; 0 for the totals alone.")
-    offset: Count = Field(default=0, description="Rows to skip: next_offset of the answer before.")
+    offset: Count = Field(default=0, description="Rows to skip (next_offset).")
     detail: Annotated[Literal["concise", "full"], BeforeValidator(_word)] = Field(
         default="concise", description="full adds ids, dates, descriptions and the vendor's further facts."
     )
-    refresh: bool = Field(
-        default=False, description="Read the vendors again even if a recent reading is at hand."
-    )
+    refresh: bool = Field(default=False, description="Read again, however recent the last reading.")
     _nulls: tuple[str, ...] = PrivateAttr(default=())
 
     @property
@@ -178,9 +181,8 @@ class GetQuery(_Query):
         description="A ref (source:id), a vendor's id, or a name."
     )
     source: str | None = Field(default=None, description="Look only here: a source or vendor name.")
-    refresh: bool = Field(
-        default=False, description="Ask the vendors again even if a recent reading is at hand."
-    )
+    since: Date | None = Field(default=None, description="ISO date: adds the sizes stored since then.")
+    refresh: bool = Field(default=False, description="Read again, however recent the last reading.")
 
 
 QueryT = TypeVar("QueryT", ListQuery, GetQuery)
@@ -196,6 +198,10 @@ def parse_arguments(kind: type[QueryT], arguments: Mapping[str, Any] | None) -> 
         raise ToolError(" ".join(said[:8])) from None
     if isinstance(query, ListQuery):
         query._nulls = tuple(n for n, v in (arguments or {}).items() if v is None and n in FILTERS)
+        if query.sort in ("growth", "decline") and query.compare_to is None:
+            raise ToolError(
+                f"sort={query.sort} needs compare_to: the date to compare with, such as 2026-11-01."
+            )
         low, high = query.min_size, query.max_size
         if low is not None and high is not None and low > high:
             raise ToolError(

@@ -23,7 +23,9 @@ Hit = tuple[SourceReader, Row]
 """An audience, and the source that it is at."""
 
 
-def report_source(source: Source, snapshot: Snapshot, totals: Totals | None = None) -> SourceReport:
+def report_source(
+    source: Source, snapshot: Snapshot, totals: Totals | None = None, compared_to: str | None = None
+) -> SourceReport:
     """How a source stands: how far it was read, and the totals of what matched there."""
     found = report_lookup(source, complete=snapshot.complete)
     if snapshot.as_of:
@@ -35,6 +37,7 @@ def report_source(source: Source, snapshot: Snapshot, totals: Totals | None = No
             found.sum_of_sizes = totals.sum_of_sizes
             found.sum_max, found.unknown_sizes = totals.sum_max, totals.unknown
             found.sizes_pending = totals.pending or None
+    found.compared_to = compared_to
     found.error = to_problem(snapshot.error)
     return found
 

@@ -103,10 +103,26 @@ class _Window:
         return not (self.since and when < self.since) and not (self.before and when >= self.before)
 
 
-def order(query: ListQuery, hits: Sequence[Hit], most: int) -> list[Hit]:
-    """The first `most` in the order asked for: unknown values last, ties by ref."""
-    key = _ORDERS[query.sort]
+def order(
+    query: ListQuery,
+    hits: Sequence[Hit],
+    most: int,
+    change: Callable[[SourceReader, Row], int | None] = lambda reader, row: None,
+) -> list[Hit]:
+    """The first `most` in the order asked for: unknown values last, ties by ref.
+
+    change: how much each has grown, for the orders that go by it.
+    """
     prefix = {reader: f"{reader.name}:" for reader, _ in hits}
+    if query.sort in ("growth", "decline"):
+        sign = -1 if query.sort == "growth" else 1
+
+        def by_change(hit: Hit) -> tuple[Any, str, str]:
+            by = change(*hit)
+            return math.inf if by is None else sign * by, prefix[hit[0]], hit[1].id
+
+        return heapq.nsmallest(most, hits, key=by_change)
+    key = _ORDERS[query.sort]
     return heapq.nsmallest(most, hits, key=lambda hit: (key(hit[1]), prefix[hit[0]], hit[1].id))
 
 

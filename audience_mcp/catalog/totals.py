@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audience_mcp.catalog.models import Group
@@ -83,11 +83,15 @@ def add_up(totals: Iterable[Totals]) -> Totals:
     return whole
 
 
-def group(query: ListQuery, hits: Mapping[SourceReader, Sequence[Row]]) -> tuple[list[Group], int]:
+def group(
+    query: ListQuery,
+    hits: Mapping[SourceReader, Sequence[Row]],
+    change: Callable[[SourceReader, Row], int | None] | None = None,
+) -> tuple[list[Group], int]:
     """The groups asked for, in order, and how many audiences are in none of them.
 
     By name there is a group for each name that two or more audiences bear, case and accents aside, under
-    its most frequent spelling.
+    its most frequent spelling. change: how much each audience has grown, where that is asked.
     """
     members: dict[str, list[Hit]] = {}
     for reader, rows in hits.items():
@@ -97,12 +101,15 @@ def group(query: ListQuery, hits: Mapping[SourceReader, Sequence[Row]]) -> tuple
     alone = sum(1 for each in members.values() if len(each) < 2) if by_name else 0
     nesting = {reader: nesting_ids(rows) for reader, rows in hits.items()}
     groups = [
-        _make_group(key, each, nesting, by_name=by_name)
+        _make_group(key, each, nesting, change, by_name=by_name)
         for key, each in members.items()
         if not by_name or len(each) > 1
     ]
     if query.sort == "name":
         groups.sort(key=lambda g: fold(g.key))
+    elif query.sort in ("growth", "decline"):
+        sign = -1 if query.sort == "growth" else 1
+        groups.sort(key=lambda g: (g.change is None, sign * (g.change or 0), fold(g.key)))
     else:
         sign = 1 if query.sort == "size_asc" else -1
         groups.sort(key=lambda g: (sign * g.sum_of_sizes, fold(g.key)))
@@ -120,7 +127,12 @@ def _key(query: ListQuery, reader: SourceReader, row: Row) -> str:
 
 
 def _make_group(
-    key: str, hits: Sequence[Hit], nesting: Mapping[SourceReader, frozenset[str]], *, by_name: bool
+    key: str,
+    hits: Sequence[Hit],
+    nesting: Mapping[SourceReader, frozenset[str]],
+    change: Callable[[SourceReader, Row], int | None] | None,
+    *,
+    by_name: bool,
 ) -> Group:
     totals = add_up(Totals.over([row], nesting[reader]) for reader, row in hits)
     made = Group(
@@ -130,8 +142,29 @@ def _make_group(
         sum_max=totals.sum_max,
         unknown_sizes=totals.unknown,
     )
+    if change is not None:
+        _add_change(made, hits, nesting, change)
     if by_name:
         spellings = [display_name(row) for _, row in hits]
         made.key = max(dict.fromkeys(spellings), key=spellings.count)
         made.refs = sorted(f"{reader.name}:{row.id}" for reader, row in hits)[:MAX_REFS]
     return made
+
+
+def _add_change(
+    made: Group,
+    hits: Sequence[Hit],
+    nesting: Mapping[SourceReader, frozenset[str]],
+    change: Callable[[SourceReader, Row], int | None],
+) -> None:
+    """Add what a group was and by how much it has changed, over its audiences that are known both times."""
+    known = [
+        (row.size, by)
+        for reader, row in hits
+        if row.size is not None
+        and (by := change(reader, row)) is not None
+        and not (row.part_of is not None and row.part_of in nesting[reader])
+    ]
+    if known:
+        made.change = sum(by for _, by in known)
+        made.sum_then = sum(size - by for size, by in known)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import anyio
@@ -13,6 +14,8 @@ import mcp_types as types
 from mcp import Client, StdioServerParameters
 
 Answer = Mapping[str, Any]
+WEEK_AGO = "a week ago"
+"""Stands for that day in a question."""
 
 
 NEXT = """
@@ -72,6 +75,15 @@ def _one(answer: Answer) -> list[str]:
     return lines
 
 
+def _changes(answer: Answer) -> list[str]:
+    """What grew, from when to when: a change belongs to two moments."""
+    (first, *_) = answer["sources"]
+    between = f"from {first['compared_to'][:10]} to {first['as_of'][:10]}, net"
+    return [f"{row['change']:>+11,}  {row['name']}  [{row['ref']}]" for row in answer["audiences"]] + [
+        between
+    ]
+
+
 QUESTIONS = (
     Question("Which are my five biggest audiences?", "list_audiences", {"limit": 5}, _rows),
     Question("How big is VIP, everywhere?", "list_audiences", {"search": "VIP"}, _rows),
@@ -93,6 +105,12 @@ QUESTIONS = (
         _rows,
     ),
     Question(
+        "Which audiences grew most since last week?",
+        "list_audiences",
+        {"compare_to": WEEK_AGO, "sort": "growth", "limit": 5},
+        _changes,
+    ),
+    Question(
         "Tell me about the audience VIP at Batch.",
         "get_audience",
         {"audience": "VIP", "source": "batch"},
@@ -101,7 +119,15 @@ QUESTIONS = (
 )
 
 
+def _dated(question: Question) -> Question:
+    """The question with the day that is meant."""
+    day = (datetime.now(timezone.utc) - timedelta(days=7)).date().isoformat()
+    arguments = {name: day if value == WEEK_AGO else value for name, value in question.arguments.items()}
+    return replace(question, arguments=arguments)
+
+
 async def _ask(client: Client, question: Question) -> bool:
+    question = _dated(question)
     result = await client.call_tool(question.tool, question.arguments)
     print(f"\n? {question.words}\n  {question.tool}({json.dumps(question.arguments, ensure_ascii=False)})")
     if result.is_error or not isinstance(result.structured_content, dict):

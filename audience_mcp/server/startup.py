@@ -18,7 +18,7 @@ from audience_mcp.store import is_database, open_store
 from audience_mcp.vendors.registry import built_in_vendors, load_vendors
 
 if TYPE_CHECKING:
-    from audience_mcp.store.guard import Store
+    from audience_mcp.store.guard import Backend, Store
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,10 @@ class Startup:
 
     def open_store(self) -> Store | None:
         """The store, or None where there is none. It is opened at its first use."""
+        if self.sandbox:
+            return _open_made_up()
         setting = self.configuration.settings.store
-        if self.sandbox or setting == "off" or (setting is None and not self._remembers):
+        if setting == "off" or (setting is None and not self._remembers):
             return None
         return open_store(setting)
 
@@ -105,3 +107,16 @@ def _passwords(configuration: Configuration) -> list[str]:
     except ValueError:
         return []
     return [password, unquote(password)] if password else []
+
+
+def _open_made_up() -> Store:
+    """The sandbox's own history; the user's is left alone."""
+    from audience_mcp.sandbox import history
+    from audience_mcp.store.guard import Store
+
+    def make(told: Callable[[str], None]) -> Backend:
+        from audience_mcp.store.made_up import MadeUpBackend
+
+        return MadeUpBackend(history.DAYS, history.size_before, history.GONE)
+
+    return Store(make, made_up=True)

@@ -57,13 +57,15 @@ Each vendor counts its own unit (size_counts in sources: users, identifiers, mem
 different vendors do not add up to people, and a person in two audiences counts twice. No size means \
 unknown, not 0; size_note says why; with size_max, size is the lower end of a range. If complete is false, \
 say that the figures are a lower bound and which source is missing (its error says what to do); asking \
-again continues the reading."""
+again continues the reading.
+compare_to shows changes since a date, from readings stored since this server was first used: name both \
+moments (as_of, compared_to) and call a change net, never people added: overlap cannot be known."""
 
 GET_AUDIENCE = """\
 Get one audience in full (size, status, dates, the vendor's further facts) by its ref (source:id, as in \
 list_audiences), or every audience that has a text as its vendor's id or its exact name; case and accents \
-are ignored in names. Use list_audiences with search for parts of names. Example: {"audience": \
-"batch:vip_customers"}. If complete is false, others may match too: say so."""
+are ignored in names. Use list_audiences with search for parts of names. \
+Example: {"audience": "batch:vip_customers"}. If complete is false, others may match too: say so."""
 
 CatalogContext = ServerRequestContext[Catalog]
 OpenCatalog = Callable[[], AbstractAsyncContextManager[Catalog]]

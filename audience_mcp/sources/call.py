@@ -33,6 +33,11 @@ class CallSession:
         self._progress = progress
         self._snapshots: dict[SourceReader, Snapshot] = {}
 
+    @property
+    def seconds_left(self) -> float:
+        """How long the call may still wait for anything."""
+        return max(0.0, self._until - self._clock.now())
+
     async def read(self, readers: Sequence[SourceReader]) -> dict[SourceReader, Snapshot]:
         """What there is of each source when its reading has ended, or at the deadline."""
         missing = [reader for reader in readers if reader not in self._snapshots]

@@ -148,7 +148,7 @@ class SourceReader:
         account = source.account
         self._share = (
             SourceShare(source, account, store, tasks, clock, cache_s)
-            if account is not None and store is not None and store.shares
+            if account is not None and store is not None
             else None
         )
         self.counter = (
@@ -245,7 +245,7 @@ class SourceReader:
     async def _run(self, reading: Reading) -> None:
         """Read to the end. Nothing may be raised from here: it would end every other reading."""
         try:
-            if self._share is not None:
+            if self._share is not None and not self._share.is_made_up:
                 await self._take_stored(reading, self._share)
             while not reading.pager.done:
                 await self._read_page(reading)
@@ -278,8 +278,11 @@ class SourceReader:
             return
         kept = self._to_store(reading) if reading.complete else None
         share.begin_recording()
+        if share.is_made_up:  # what is made up is there before it is asked for
+            await share.end(kept)
         self._signal.notify()
-        await share.end(kept)
+        if not share.is_made_up:
+            await share.end(kept)
 
     async def _take_stored(self, reading: Reading, share: SourceShare) -> None:
         """Take over the reading of another process, if there is one or it is about to be."""

@@ -99,6 +99,11 @@ class SourceShare:
         self._recorded.set()
         self.older: StoredReading | None = None
 
+    @property
+    def is_made_up(self) -> bool:
+        """Whether the history is made up, and nothing is shared."""
+        return not self._store.shares
+
     async def key(self) -> str | None:
         """The key of this source's readings: of these credentials and settings, and of no others."""
         account = self._account
@@ -155,7 +160,7 @@ class SourceShare:
     async def end(self, reading: StoredReading | None) -> None:
         """Save a reading that has been made here, if it is complete, and let others read."""
         async with self._store.saving():
-            key = await self.key()
+            key = None if self.is_made_up else await self.key()
             if key is not None and reading is not None:
                 await self._store.save_reading(key, reading)
             if key is not None:
@@ -201,7 +206,7 @@ class SourceShare:
     async def _save_counts(self, as_of: datetime | None) -> None:
         async with self._store.saving():
             await self._recorded.wait()
-            key = await self.key()
+            key = None if self.is_made_up else await self.key()
             while self._counts:
                 counts, self._counts = self._counts, {}
                 if key is not None:

@@ -140,6 +140,11 @@ class Store:
             self._secrets["history"] = secret
         return _hmac(self._secrets["history"], parts)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the history can be used just now, so that nothing found means that nothing is there."""
+        return anyio.current_time() >= self._down_until.get("history", 0.0)
+
     # Readings, leases
 
     async def find_reading(self, key: str, begun_less_than_s: float | None = None) -> StoredReading | None:

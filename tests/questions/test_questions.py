@@ -13,7 +13,7 @@ from tests.questions.records import Record, truth
 
 GROWTH = 1.05
 RENEW = "If that is meant, renew the table: python -m tests.questions.renew"
-MOST_FOR_TOOLS = 1_500
+MOST_FOR_TOOLS = 950
 MOST_FOR_INSTRUCTIONS = 2_048
 
 every_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
@@ -82,7 +82,7 @@ def test_there_are_at_least_28_questions_and_no_two_have_the_same_words() -> Non
     assert len({question.key for question in QUESTIONS}) == len(QUESTIONS)
 
 
-def test_both_tools_together_cost_at_most_1500_tokens(run: Run) -> None:
+def test_both_tools_together_cost_at_most_950_tokens(run: Run) -> None:
     assert len(run.tools) == 2
     assert sum(asking.tokens(asking.definition(tool)) for tool in run.tools) <= MOST_FOR_TOOLS
 
