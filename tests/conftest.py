@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-pytest_plugins = ["tests.support.skips"]
+pytest_plugins = ["tests.support.commands", "tests.support.skips"]
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in its background with SIGINT ignored, and a program passes that on to all that

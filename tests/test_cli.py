@@ -6,8 +6,7 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
@@ -19,83 +18,22 @@ from rich.text import Text
 
 from audience_mcp import __version__
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
-from audience_mcp.cli import demo, output, run
+from audience_mcp.cli import demo, output
 from audience_mcp.cli.app import build_application
 from audience_mcp.cli.options import in_words_of_options
 from audience_mcp.cli.tables import EIGHTHS, draw_bar
-from audience_mcp.core import logs
 from audience_mcp.core.secrets import HIDDEN
-from audience_mcp.sandbox import Answer, Asked, Sandbox
-from audience_mcp.sandbox.app import serve
+from audience_mcp.sandbox import Answer, Sandbox
 from audience_mcp.server import http as hosting
 from audience_mcp.server import stdio
 from audience_mcp.server.schemas import tool_schema
-from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.apart import apart
+from tests.support.commands import Ran, Switched
 from tests.support.served import connected
 
+pytestmark = pytest.mark.usefixtures("bare_environment")
+
 KEYS = "sk-secret-0123456789"
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Switched(Sandbox):
-    """A sandbox of which single vendors can be made to answer something else."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.instead: dict[str, Answer] = {}
-
-    def answer(self, asked: Asked) -> Answer:
-        return self.instead.get(asked.path.split("/")[1]) or super().answer(asked)
-
-
-@pytest.fixture(autouse=True)
-def _by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of the tester's, and the log left as the test runner has it."""
-    for name in list(os.environ):
-        if name.startswith("AUDIENCE_MCP_") or any(
-            name.startswith(v)
-            for kind in built_in_vendors().values()
-            for s in kind.settings
-            for v in s.variables
-        ):
-            monkeypatch.delenv(name)
-    monkeypatch.setattr(logs, "set_up", lambda level, redactor: None)
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("AUDIENCE_MCP_STORE", "off")
-
-
-@pytest.fixture
-def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Switched]:
-    """A sandbox, served, to which the environment points."""
-    made_up = Switched()
-    with (
-        anyio.from_thread.start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(serve(made_up)) as origin,
-    ):
-        for name, value in made_up.environment(origin).items():
-            monkeypatch.setenv(name, value)
-        yield made_up
-
-
-@pytest.fixture
-def typed(capsys: pytest.CaptureFixture[str]) -> Any:
-    def run_it(*arguments: str) -> Ran:
-        code = apart(run, arguments)
-        captured = capsys.readouterr()
-        return Ran(code, captured.out, captured.err)
-
-    return run_it
 
 
 def options(command: str) -> dict[str, str]:

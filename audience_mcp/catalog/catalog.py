@@ -10,6 +10,7 @@ import difflib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +22,14 @@ from audience_mcp.catalog.history import add_history, compare, require_history
 from audience_mcp.catalog.memo import AnswerMemo
 from audience_mcp.catalog.models import AudienceList, AudienceMatch
 from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.catalog.remembered import (
+    RECORD_WITHIN_S,
+    Histories,
+    Recorded,
+    confirm_stored,
+    find_histories,
+    goes_further,
+)
 from audience_mcp.catalog.select import select
 from audience_mcp.config import Account, Configuration, required_variables
 from audience_mcp.core.audience import Row
@@ -94,7 +103,7 @@ class Catalog:
         comparison = None
         if query.compare_to is not None and self._store is not None:
             comparison = await compare(self._store, query.compare_to, snapshots, session.seconds_left)
-        trouble = self._take_note()
+        trouble = self.take_note()
         lasting = trouble is None and comparison is None
         if lasting and (known := self._memo.get(query, snapshots, chars)) is not None:
             return known
@@ -130,10 +139,26 @@ class Catalog:
         session = self._open_session(refresh=query.refresh, progress=progress)
         chars = max_chars or self._settings.max_chars
         add = partial(add_history, store, query.since) if store is not None and query.since else None
-        finder = Finder(readers, query.audience, session, chars, [*self._readers], self._take_note, add)
+        finder = Finder(readers, query.audience, session, chars, [*self._readers], self.take_note, add)
         return await finder.find()
 
-    def _take_note(self) -> str | None:
+    async def record(self, progress: Progress | None = None) -> list[Recorded]:
+        """Read every source now, to its end, and say what the history has of it. Raises ToolError."""
+        store = require_history(self._store, "record")
+        until = self._clock.now() + RECORD_WITHIN_S
+        answer, before = await self.list_audiences(ListQuery(limit=0, refresh=True), progress), None
+        while goes_further(before, answer) and self._clock.now() < until:
+            answer, before = await self.list_audiences(ListQuery(limit=0), progress), answer
+        sources = [self._readers[report.source].source for report in answer.sources]
+        return [await confirm_stored(store, *each) for each in zip(sources, answer.sources, strict=True)]
+
+    async def find_histories(self, text: str | None, since: datetime) -> Histories:
+        """Stored sizes over time of all audiences, or of those that `text` means. Raises ToolError."""
+        store = require_history(self._store, "history")
+        readers = [reader.source for reader in self._scope(None)]
+        return await find_histories(store, readers, text, since)
+
+    def take_note(self) -> str | None:
         """What the store has to say for itself, once."""
         return self._store.take_note() if self._store is not None else None
 

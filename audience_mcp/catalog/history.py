@@ -52,6 +52,7 @@ MESSAGES = {
     "gone_filtered": "Which audiences are gone is told only where no filters but sources and search are set.",
     "gone_partial": "Which audiences are gone is not told of sources that were not read in full now: "
     "{sources}.",
+    "unreadable_history": "{source}: its stored history cannot be read just now.",
     "no_history": "{source}: no size of this audience is stored.",
 }
 
@@ -89,7 +90,7 @@ class Comparison:
     def moment(self, reader: SourceReader) -> str | None:
         """The moment of a source's baseline."""
         baseline = self.baselines.get(reader)
-        return _moment(baseline.as_of) if baseline is not None else None
+        return format_moment(baseline.as_of) if baseline is not None else None
 
 
 def require_history(store: Store | None, argument: str) -> Store:
@@ -126,7 +127,7 @@ async def _find_baseline(
             comparison.notes.append(note)
     elif series is not None and store.remembers:
         span = await store.span(series[0])
-        since = MESSAGES["begins"] if span is None else f"at {_moment(span.first)}"
+        since = MESSAGES["begins"] if span is None else f"at {format_moment(span.first)}"
         comparison.notes.append(MESSAGES["none"].format(source=reader.name, since=since))
 
 
@@ -211,7 +212,7 @@ async def add_history(
             series = await history_account(reader.source, store)
             found = await store.timelines(series[0], since, [row.id]) if series is not None else None
             if found is None:
-                notes[MESSAGES["unreadable"].format(source=reader.name)] = None
+                notes[MESSAGES["unreadable_history"].format(source=reader.name)] = None
                 continue
             audience.history = _points(found, row, as_of, most)
             if not audience.history:
@@ -231,10 +232,11 @@ def _points(found: Sequence[Timeline], row: Row, as_of: datetime | None, most: i
         m for n, m in enumerate(moments) if n in (0, len(moments) - 1) or sizes[m] != sizes[moments[n - 1]]
     ]
     return [
-        HistoryPoint(as_of=_moment(from_ms(steps[place])), size=sizes[steps[place]])
+        HistoryPoint(as_of=format_moment(from_ms(steps[place])), size=sizes[steps[place]])
         for place in thin(steps, most)
     ]
 
 
-def _moment(when: datetime) -> str:
+def format_moment(when: datetime) -> str:
+    """A moment as answers tell it: to the second."""
     return to_rfc3339(when.replace(microsecond=0))

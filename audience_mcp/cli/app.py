@@ -55,7 +55,7 @@ def _serve(
         print(f"audience-mcp {__version__}")
         raise typer.Exit
     if command is not None and (sandbox or http or host is not None or port is not None):
-        option = " --sandbox" if sandbox and command in ("list", "get", "check", "install") else ""
+        option = " --sandbox" if sandbox and command in ("list", "get", "check", "history", "install") else ""
         raise Stop(MESSAGES["order"].format(command=command, option=option), MISUSED)
     if command is not None:
         return 0
@@ -92,6 +92,50 @@ def _check(json: Json = False, sandbox: Sandbox = False) -> int:
     from audience_mcp.cli.checking import check_sources
 
     return check_sources(sandbox=sandbox, json=json)
+
+
+def _record(json: Json = False) -> int:
+    from audience_mcp.cli.remembering import record_sizes
+
+    return record_sizes(json=json)
+
+
+def _history(
+    audience: Annotated[
+        str | None, typer.Argument(metavar="[AUDIENCE]", help="A ref, an id or a name.", show_default=False)
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only sizes since this day.", metavar="DATE")
+    ] = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print a line for each moment as CSV.")] = False,
+    html: Html = None,
+    sandbox: Sandbox = False,
+) -> int:
+    from audience_mcp.cli.queries import choose_form
+    from audience_mcp.cli.remembering import show_history
+
+    return show_history(audience, since, choose_form(json, csv, html), sandbox=sandbox, page=html)
+
+
+def _store(context: typer.Context, json: Json = False) -> int:
+    if context.invoked_subcommand is not None:
+        return 0
+    from audience_mcp.cli.storing import show_store
+
+    return show_store(json=json)
+
+
+def _clear(
+    source: Annotated[
+        str | None,
+        typer.Option("--source", help="Forget only this source.", metavar="NAME"),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    from audience_mcp.cli.storing import clear_store
+
+    return clear_store(source=source, yes=yes)
 
 
 def _install(
@@ -139,9 +183,15 @@ def build_application() -> typer.Typer:
         ("check", help.CHECK, _check),
         ("list", help.LIST, build_command(ListQuery, _list, [words])),
         ("get", help.GET, build_command(GetQuery, _get, [audience])),
+        ("record", help.RECORD, _record),
+        ("history", help.HISTORY, _history),
         ("install", help.INSTALL, _install),
         ("uninstall", help.UNINSTALL, _uninstall),
         ("demo", help.DEMO, _demo),
     ):
         app.command(name, help=text, short_help=help.SHORT[name])(command)
+    store = typer.Typer(rich_markup_mode=None, add_completion=False)
+    store.callback(invoke_without_command=True, help=help.STORE)(_store)
+    store.command("clear", help=help.CLEAR, short_help=help.SHORT["clear"])(_clear)
+    app.add_typer(store, name="store", short_help=help.SHORT["store"])
     return app

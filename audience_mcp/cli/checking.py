@@ -12,6 +12,7 @@ from audience_mcp.cli import FAILED, OK, refuse
 from audience_mcp.cli.asking import explain_unconfigured, run_to_exit, show_progress, start
 from audience_mcp.cli.output import Column, Output, count_noun, ignore_broken_pipe, write_json
 from audience_mcp.config import Configuration, required_variables
+from audience_mcp.store import default_folder, is_database
 
 
 def check_sources(*, sandbox: bool, json: bool) -> int:
@@ -26,6 +27,8 @@ def check_sources(*, sandbox: bool, json: bool) -> int:
                 write_json({"ok": all_ok(checked), "sources": [to_dict(one) for one in checked]})
             elif checked:
                 _show(checked, configuration, Output(), sandbox=sandbox)
+                if not sandbox:
+                    Output().line(_tell_store(configuration))
         if not checked:
             return refuse(explain_unconfigured(configuration))
         return OK if all_ok(checked) else FAILED
@@ -72,6 +75,14 @@ def _show(checked: Sequence[Checked], configuration: Configuration, out: Output,
             [Column("", style="dim", whole=True), Column("", style="dim")],
             [[f"  {v.title}", " and ".join(required_variables(v))] for v in unset],
         )
+
+
+def _tell_store(configuration: Configuration) -> str:
+    setting = configuration.settings.store
+    if setting == "off":
+        return "Sizes are not remembered: AUDIENCE_MCP_STORE is off."
+    where = "a database" if setting and is_database(setting) else setting or default_folder()
+    return f"Sizes are remembered in {where} (audience-mcp store)."
 
 
 def _describe(one: Checked) -> str:

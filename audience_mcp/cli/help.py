@@ -55,6 +55,27 @@ Read one page of every configured source: can it be reached, which variable is w
 
 The exit code is 1 if any source fails, or if none is configured.
 """
+RECORD = """\
+Read every source now and store the sizes, for scheduled jobs: a line a source. docs/store.md has entries for
+cron, launchd, systemd and Windows.
+
+The exit code is 3 if a source could not be read in full, and 1 if nothing was stored.
+"""
+HISTORY = """\
+Show stored sizes over time: of all audiences, or of one by its ref, id or name. No vendor is asked.
+
+\b
+  audience-mcp history
+  audience-mcp history batch:VIP --since 2026-09-01
+  audience-mcp history --csv > sizes.csv
+  audience-mcp history --sandbox              (made-up sizes of eight weeks)
+"""
+STORE = """\
+Show where readings and sizes are stored, how much, since when, and of which accounts.
+"""
+CLEAR = """\
+Forget all that is stored, or what is stored of one source. History cannot be made again.
+"""
 INSTALL = """\
 Add the server to a host's configuration. Everything else in the file stays as it is; a backup is kept.
 
@@ -78,6 +99,10 @@ SHORT = {
     "check": "Check that each source can be read, and how to fix it if not.",
     "list": "List audiences, with sizes and totals.",
     "get": "Show one audience in full.",
+    "record": "Store the sizes of now.",
+    "history": "Show stored sizes over time.",
+    "store": "Show what is stored and where, or forget it.",
+    "clear": "Forget what is stored.",
     "install": "Add the server to a host's configuration.",
     "uninstall": "Remove it again.",
     "demo": "Questions and answers on made-up audiences.",

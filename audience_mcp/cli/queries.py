@@ -43,6 +43,7 @@ def list_audiences(query: ListQuery, form: Form, *, sandbox: bool, page: str | N
         form,
         sandbox=sandbox,
         page=page,
+        compared=query.compare_to is not None,
     )
 
 
@@ -64,6 +65,7 @@ def _run(
     *,
     sandbox: bool,
     page: str | None,
+    compared: bool = False,
 ) -> int:
     """Ask, then print in that form, or write a file that is a page."""
 
@@ -87,7 +89,7 @@ def _run(
             if form == "json":
                 write_json(to_dict(answer))
             elif form == "csv":
-                write_csv(answer)
+                write_csv(answer, compared=compared)
                 _warn_of_errors(answer)
             else:
                 show(answer, Output())

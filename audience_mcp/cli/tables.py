@@ -9,6 +9,7 @@ from rich.text import Text
 
 from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, Group, SourceReport
 from audience_mcp.catalog.query import ListQuery
+from audience_mcp.cli.changes import change_cell, show_compared, show_moments, write_change
 from audience_mcp.cli.options import in_words_of_options
 from audience_mcp.cli.output import NARROW, Column, Output, count_noun
 
@@ -32,7 +33,11 @@ def show_list(answer: AudienceList, query: ListQuery, out: Output) -> None:
         shown = f"Shown: {query.offset + 1:,} to {query.offset + answer.returned:,}."
         more = f" Next: --offset {answer.next_offset}" if answer.next_offset else ""
         out.line(f"{shown}{more}")
+    if answer.compared is not None:
+        show_compared(answer.compared, out)
     _show_sources(answer.sources, out)
+    if answer.compared is not None:
+        show_moments(answer.sources, out)
     _show_caveats(answer, out)
 
 
@@ -58,8 +63,10 @@ def _show_rows(audiences: Sequence[Audience], out: Output) -> None:
     """A table: bars where there is room, and what has no column of its own under the name."""
     roomy, wide = out.width >= NARROW, out.width >= WIDE
     remarked = any(_list_remarks(a) for a in audiences)
+    compared = any(a.new or a.size_then is not None for a in audiences)
     biggest = max((a.size or 0 for a in audiences), default=0)
     size = Column("Size", right=True, whole=True)
+    change = Column("Change", right=True, whole=True)
     ref, remarks = Column("Ref", style="cyan"), Column("Remarks", style="yellow")
 
     def bar(a: Audience) -> str:
@@ -74,10 +81,12 @@ def _show_rows(audiences: Sequence[Audience], out: Output) -> None:
     if out.terminal:
         layout = [(size, _size_cell), (Column("", style="blue", whole=True), bar), (Column("Audience"), name)]
         layout = layout if roomy else [layout[0], layout[2]]
+        layout[1:1] = [(change, change_cell)] if compared else []
         layout += [(ref, lambda a: a.ref)] if roomy else []
         layout += [(remarks, _list_remarks)] if wide and remarked else []
     else:
         layout = [(size, _write_size), (Column("Audience"), lambda a: a.name), (ref, lambda a: a.ref)]
+        layout[1:1] = [(change, change_cell)] if compared else []
         layout += [(remarks, _list_remarks)] if remarked else []
     out.table([column for column, _ in layout], [[cell(a) for _, cell in layout] for a in audiences])
 
@@ -89,13 +98,17 @@ def _show_groups(groups: Sequence[Group], out: Output) -> None:
         Column("Unknown size", right=True, whole=True),
         Column("Sum", right=True, whole=True),
     ]
-    out.table(
-        columns,
-        [
-            [g.key, f"{g.matched:,}", f"{g.unknown_sizes:,}", _write_range(g.sum_of_sizes, g.sum_max)]
-            for g in groups
-        ],
-    )
+    rows: list[list[str | Text]] = [
+        [g.key, f"{g.matched:,}", f"{g.unknown_sizes:,}", _write_range(g.sum_of_sizes, g.sum_max)]
+        for g in groups
+    ]
+    if any(g.change is not None for g in groups):
+        columns.append(Column("Change", right=True, whole=True))
+        rows = [
+            [*row, "unknown" if g.change is None else write_change(g.change)]
+            for row, g in zip(rows, groups, strict=True)
+        ]
+    out.table(columns, rows)
     out.line()
 
 

@@ -71,6 +71,16 @@ async def history_account(source: Source, store: Store) -> tuple[str, bool] | No
     return json.dumps([source.vendor.name, base_url, *(ids or [f"@{source.name}"])]), not ids
 
 
+async def readings_key(source: Source, store: Store) -> str | None:
+    """The key of a source's readings: of these credentials and settings, and of no others."""
+    account = source.account
+    if account is None:
+        return None
+    values = [f"{role}={account.values[role]}" for role in sorted(account.values)]
+    made = await store.key_of("readings", source.vendor.name, account.base_url, *values)
+    return f"{source.vendor.name}:{made}" if made is not None else None
+
+
 class SourceShare:
     """What one source has of the store. `tasks` is where saving goes on behind answers.
 
@@ -105,11 +115,8 @@ class SourceShare:
         return not self._store.shares
 
     async def key(self) -> str | None:
-        """The key of this source's readings: of these credentials and settings, and of no others."""
-        account = self._account
-        values = [f"{role}={account.values[role]}" for role in sorted(account.values)]
-        made = await self._store.key_of("readings", self._source.vendor.name, account.base_url, *values)
-        return f"{self._source.vendor.name}:{made}" if made is not None else None
+        """The key of this source's readings."""
+        return await readings_key(self._source, self._store)
 
     async def find(self, *, refresh: bool, abandoned: Callable[[], bool]) -> StoredReading | None:
         """A reading of another process that answers a call of now, also one that is still to end.

@@ -108,6 +108,7 @@ class Store:
         self._limiter: anyio.CapacityLimiter | None = None
         self._down_until: dict[str, float] = {}
         self._noted: dict[str, bool] = {}
+        self._why: dict[str, str] = {}
         self._secrets: dict[str, bytes] = {}
         self._saving: set[anyio.CancelScope] = set()
         self._ends = False
@@ -144,6 +145,11 @@ class Store:
     def remembers(self) -> bool:
         """Whether the history can be used just now, so that nothing found means that nothing is there."""
         return anyio.current_time() >= self._down_until.get("history", 0.0)
+
+    @property
+    def why_not(self) -> str | None:
+        """Why the history could not be used the last time that it could not."""
+        return self._why.get("history")
 
     # Readings, leases
 
@@ -322,6 +328,7 @@ class Store:
         self._down_until[part] = anyio.current_time() + AGAIN_AFTER_S
         trouble: Trouble = error.trouble
         log.warning("store (%s): %s: %s", part, trouble, error)
+        self._why[part] = MESSAGES[trouble]
         self._noted.setdefault(MESSAGES["failed"].format(why=MESSAGES[trouble]), False)
 
     def _note(self, what: str) -> None:
