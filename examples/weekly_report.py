@@ -51,6 +51,14 @@ async def read_to_the_end(client: Client) -> Answer:
     return whole
 
 
+async def compared(client: Client, since: str, sort: str, rows: int) -> Answer:
+    """What grew or shrank most since then; without a store there is no past, and its reason stands there."""
+    try:
+        return await asked(client, compare_to=since, sort=sort, limit=rows)
+    except NoAnswer as e:
+        return {"audiences": [], "sources": [], "notes": [str(e)], "complete": True}
+
+
 def cell(text: object) -> str:
     """A vendor's text so that Markdown shows it and does nothing with it."""
     return re.sub(r"([\\`*_\[\]<>|~&]|:(?=//))", r"\\\1", str(text))
@@ -63,7 +71,7 @@ def code(ref: str) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     """A table; columns of numbers are right-aligned."""
-    numbers = ("Size", "Audiences", "Sum of sizes", "Of unknown size")
+    numbers = ("Size", "Change", "Audiences", "Sum of sizes", "Of unknown size")
     rule = ["---:" if name in numbers else "---" for name in head]
     return [f"| {' | '.join(map(str, row))} |" for row in (head, rule, *rows)]
 
@@ -83,6 +91,27 @@ def part(title: str, answer: Answer, column: str, value: Callable[[Answer], obje
         *(table(["Audience", "Size", column, "Ref"], rows) if shown else ["None."]),
         *([f"\n… and {left:,} more."] if shown and left else []),
     ]
+
+
+def changes(answer: Answer, title: str) -> list[str]:
+    """What grew or shrank most, with the two moments of each source that are compared."""
+    moments = [
+        f"- {s['source']}: {s['compared_to']} with {s['as_of']}"
+        for s in answer["sources"]
+        if "compared_to" in s
+    ]
+    rows = [
+        [cell(row["name"]), size(row), f"{row['change']:+,}", code(row["ref"])] for row in answer["audiences"]
+    ]
+    told = [] if moments else [f"- {cell(note)}" for note in answer.get("notes", [])]
+    shown = table(["Audience", "Size", "Change", "Ref"], rows) if rows else ["None known.", *told]
+    return [f"\n## {title}\n", *shown, *(["\nCompared, net:\n", *moments] if moments else [])]
+
+
+def only(answer: Answer, sign: int) -> Answer:
+    """The rows that grew (1) or shrank (-1)."""
+    rows = [row for row in answer["audiences"] if row.get("change", 0) * sign > 0]
+    return {**answer, "audiences": rows}
 
 
 def day(row: Answer, key: str) -> str:
@@ -122,6 +151,8 @@ async def report(client: Client, since: str, rows: int) -> tuple[list[str], bool
     new = await asked(client, created_since=since, sort="newest", limit=rows, detail="full")
     changed = await asked(client, updated_since=since, sort="updated", limit=rows, detail="full")
     failed = await asked(client, status="failed", limit=rows, detail="full")
+    grown = await compared(client, since, "growth", rows)
+    shrunk = await compared(client, since, "decline", rows)
     # Unknown sizes come last in every order by size, so they begin after the known ones.
     known = whole["matched"] - whole["unknown_sizes"]
     unknown = await asked(client, offset=known, limit=min(rows, whole["unknown_sizes"]))
@@ -129,6 +160,8 @@ async def report(client: Client, since: str, rows: int) -> tuple[list[str], bool
     lines = [
         *head(whole, since),
         *part("Biggest", biggest, "Status", lambda row: row.get("status", "ready")),
+        *changes(only(grown, 1), "Grown most"),
+        *changes(only(shrunk, -1), "Shrunk most"),
         *part("New", new, "Created", lambda row: day(row, "created_at")),
         *part("Changed, new ones included", changed, "Updated", lambda row: day(row, "updated_at")),
         *part("Failed", failed, "Why", lambda row: row.get("details", {}).get("error_message", "")),

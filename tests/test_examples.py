@@ -130,7 +130,7 @@ async def test_the_weekly_report_has_exact_totals_and_every_part() -> None:
     found = sections(out)
     titles = [re.sub(r" \([\d,]+\)$", "", title) for title in found]
     assert titles == [
-        "Totals", "Biggest", "New", "Changed, new ones included", "Failed", "Of unknown size",
+        "Totals", "Biggest", "Grown most", "Shrunk most", "New", "Changed, new ones included", "Failed", "Of unknown size",
     ]  # fmt: skip
     for vendor in ("commbox", "batch", "smallest"):
         sizes = [size for v, size in made_up_sizes() if v == vendor]
@@ -146,6 +146,10 @@ async def test_the_weekly_report_has_exact_totals_and_every_part() -> None:
     new = next(rows for title, rows in found.items() if title.startswith("New"))
     assert all(row[2] >= "2026-11-09" for row in new)
     assert "A person in two audiences counts twice." in out
+    grown = [int(row[2].replace(",", "")) for row in found["Grown most"]]
+    assert grown == sorted(grown, reverse=True)
+    assert grown[-1] > 0 > int(found["Shrunk most"][0][2].replace(",", ""))
+    assert re.search(r"^- batch: \d{4}-\d\d-\d\dT[\d:]+Z with \d{4}", out, re.M)
 
 
 async def test_the_weekly_report_comes_with_a_picture_where_one_is_wanted(tmp_path: Path) -> None:
@@ -184,6 +188,7 @@ async def test_a_weekly_report_that_lacks_a_source_says_so_first_and_ends_with_3
     assert "**Not complete. The figures are a lower bound.**" in out.split("## Totals")[0]
     assert "COMMBOX\\_API\\_KEY" in out.split("## Totals")[0]
     assert sections(out)["Totals"][0][:4] == ["commbox", "not read", "not read", "not read"]
+    assert "AUDIENCE\\_MCP\\_STORE is off" in out.split("## Grown most")[1]
 
 
 async def test_a_weekly_report_of_nothing_is_an_error_with_the_servers_own_words() -> None:

@@ -7,7 +7,7 @@ from random import Random
 from zlib import crc32
 
 WEEKS = 8
-DAYS = (*range(1, 14), *range(14, 7 * WEEKS + 1, 7))
+DAYS: Sequence[int] = (*range(1, 14), *range(14, 7 * WEEKS + 1, 7))
 """How many days ago something was read: daily for two weeks, weekly before."""
 GONE: Mapping[str, Sequence[tuple[str, str, int, int]]] = {
     "commbox": (("31099", "Summer raffle 2026", 4_310, 5), ("31101", "Import test 3", 12, 30)),

@@ -11,12 +11,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.questions.asked import QUESTIONS
+from tests.questions.every import QUESTIONS
 from tests.support.process import program
 
 COSTS = Path(__file__).with_name("costs.json")
 TOKENIZER = "o200k_base"
-_AS_OF = re.compile(r'"as_of":"[^"]*"')
+_AS_OF = re.compile(r'"(as_of|compared_to)":"[^"]*"')
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ def _encoding() -> Any:
 
 
 def cost(text: str) -> dict[str, int]:
-    """Of a text, whenever it was made: every `as_of` counts the same."""
-    text = _AS_OF.sub('"as_of":"2026-11-20T12:00:00Z"', text)
+    """Of a text, whenever it was made: every moment counts the same."""
+    text = _AS_OF.sub(r'"\1":"2026-11-20T12:00:00Z"', text)
     return {"characters": len(text), "tokens": tokens(text)}
 
 

@@ -34,7 +34,8 @@ import anyio
 
 from audience_mcp.sandbox import Sandbox
 from tests.questions import asking
-from tests.questions.asked import QUESTIONS, TODAY, Question
+from tests.questions.asked import TODAY, Question
+from tests.questions.every import QUESTIONS
 from tests.questions.readme import PEERS
 from tests.questions.records import VENDORS, Record, records, truth
 

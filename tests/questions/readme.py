@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.questions import asking
-from tests.questions.asked import QUESTIONS
+from tests.questions.every import QUESTIONS
 
 README = Path(__file__).parents[2] / "README.md"
 PEERS = Path(__file__).with_name("peers.json")

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.questions import asking, readme
-from tests.questions.asked import QUESTIONS, Question
+from tests.questions.asked import Question
 from tests.questions.asking import Run
+from tests.questions.every import QUESTIONS
 from tests.questions.records import Record, truth
 
 GROWTH = 1.05
