@@ -130,7 +130,8 @@ async def test_the_weekly_report_has_exact_totals_and_every_part() -> None:
     found = sections(out)
     titles = [re.sub(r" \([\d,]+\)$", "", title) for title in found]
     assert titles == [
-        "Totals", "Biggest", "Grown most", "Shrunk most", "New", "Changed, new ones included", "Failed", "Of unknown size",
+        "Totals", "Biggest", "Grown most", "Shrunk most", "New", "Changed, new ones included", "Failed",
+        "Of unknown size",
     ]  # fmt: skip
     for vendor in ("commbox", "batch", "smallest"):
         sizes = [size for v, size in made_up_sizes() if v == vendor]

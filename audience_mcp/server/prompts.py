@@ -16,7 +16,6 @@ import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
-from audience_mcp.catalog.query import ListQuery
 from audience_mcp.config import Configuration
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.dates import parse_datetime
@@ -60,42 +59,26 @@ class _Prompt:
     write: Callable[[_Asked], str]
 
 
-def _offers(parameter: str) -> bool:
-    """Whether list_audiences has this parameter: a prompt names no call that would be refused."""
-    return parameter in ListQuery.model_fields
-
-
 def _weekly_report(asked: _Asked) -> str:
-    if _offers("compare_to"):
-        calls = asked.call(compare_to=asked.since, sort="growth", limit=10) + asked.call(
-            compare_to=asked.since, sort="decline", limit=10
-        )
-        rest = (
-            "Report the change over audiences known both times (compared), the audiences that grew and "
-            "shrank most, which are new and which are gone, and name the moments compared (compared_to of "
-            "each source). A change is a net change: do not call it people added. If nothing was stored "
-            "that long ago, say since when there is history, and report today's sizes alone."
-        )
-    else:
-        calls = asked.call(limit=10) + asked.call(created_since=asked.since, sort="newest", limit=25)
-        rest = (
-            "Report the sum of sizes and the biggest audiences as they are now, and the audiences that "
-            "were created since. These answers do not say how sizes changed: do not guess it."
-        )
-    return f"Write a short report on my audiences since {asked.since}. Make these two calls:{calls}\n\n{rest}"
+    calls = asked.call(compare_to=asked.since, sort="growth", limit=10) + asked.call(
+        compare_to=asked.since, sort="decline", limit=10
+    )
+    return (
+        f"Write a short report on my audiences since {asked.since}. Make these two calls:{calls}\n\n"
+        "Report the change over audiences known both times (compared), the audiences that grew and "
+        "shrank most, which are new and which are gone, and name the moments compared (compared_to of "
+        "each source). A change is a net change: do not call it people added. If nothing was stored "
+        "that long ago, say since when there is history. If the calls are refused because there is no "
+        "history, ask again without compare_to and sort, report today's sizes alone, and do not guess "
+        "how they changed."
+    )
 
 
 def _stale_audiences(asked: _Asked) -> str:
-    if _offers("updated_before"):
-        call, which = (
-            asked.call(updated_before=asked.cutoff, sort="updated", detail="full", limit=100),
-            "these",
-        )
-    else:
-        call, which = asked.call(sort="updated", detail="full"), "those whose updated_at is before that day"
+    call = asked.call(updated_before=asked.cutoff, sort="updated", detail="full", limit=100)
     return (
         f"Which of my audiences have not changed since {asked.cutoff} ({asked.days} days)? Make this "
-        f"call:{call}\n\nList {which}, the longest unchanged first, with size and date, and say which look "
+        f"call:{call}\n\nList these, the longest unchanged first, with size and date, and say which look "
         "safe to review for removal and which a campaign may still use (you cannot see campaigns: say "
         "so). Audiences whose vendor gives no date of their last change are not among them: tell how many "
         "those are, if a note says it, and do not call them stale."
