@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,9 +63,9 @@ async def test_there_are_three_prompts_and_no_argument_of_theirs_is_required(mod
     ],
 )
 async def test_every_call_that_a_prompt_names_is_answered_in_full(
-    name: str, arguments: dict[str, str]
+    name: str, arguments: dict[str, str], tmp_path: Path
 ) -> None:
-    async with connected() as there:
+    async with connected(store=tmp_path / "store") as there:
         calls = calls_in(await text_of(there.client, name, arguments))
         assert 1 <= len(calls) <= 2
         for tool, asked in calls:

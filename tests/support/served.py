@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from mcp import Client, types
 
-from audience_mcp.catalog.catalog import open_catalog
+from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.config import load_configuration
 from audience_mcp.core.clock import Clock
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.server.tools import build_server
+from audience_mcp.store import open_store
 from audience_mcp.vendors.registry import load_vendors
 
 
@@ -44,10 +46,11 @@ async def connected(
     clock: Clock | None = None,
     mode: str = "auto",
     environment: Mapping[str, str | None] | None = None,
+    store: Path | None = None,
 ) -> AsyncIterator[Connected]:
     """A client connected in memory to the server, which reads a sandbox with `data`.
 
-    environment: variables to add, or to take away where None.
+    environment: variables to add, or to take away where None. store: a folder for what is remembered.
     """
     sandbox = Recording(data)
     async with serve(sandbox) as origin:
@@ -55,7 +58,12 @@ async def connected(
         configured = load_configuration(
             {k: v for k, v in merged.items() if v is not None}, load_vendors().values()
         )
-        server = build_server(configured, lambda: open_catalog(configured, clock=clock))
+
+        def open_it() -> AbstractAsyncContextManager[Catalog]:
+            opened = open_store(str(store)) if store is not None else None
+            return open_catalog(configured, clock=clock, store=opened)
+
+        server = build_server(configured, open_it)
         async with Client(server, mode=mode) as client:
             yield Connected(client, sandbox)
 
