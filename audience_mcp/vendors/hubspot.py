@@ -72,10 +72,12 @@ class HubSpot(Vendor):
             updated=raw.get("updatedAt"),
             details=pick(raw, "objectTypeId", "processingType", "processingStatus"),
         )
+        notes = []
+        if object_type and object_type != "0-1":
+            notes.append(f"counts {OBJECTS.get(object_type, 'records of ' + object_type)}")
         if row.status == "processing":
-            row.size_note = "being evaluated: not final"
-        elif object_type and object_type != "0-1":
-            row.size_note = f"counts {OBJECTS.get(object_type, 'records of ' + object_type)}"
+            notes.append("being evaluated: not final")
+        row.size_note = "; ".join(notes) or None
         return row
 
     def get_request(self, id: str, values: Values) -> Request | None:

@@ -1,6 +1,7 @@
 """HubSpot's lists, in the form of 2026-09 and in the v3 form that its SDK speaks, over given rows.
 
-A row has its size under `size`; the listing has it as a text among the additional properties.
+A row has its size under `size` and a description under `hs_description`. The listing has both among the
+additional properties, the size as text; one list asked for alone has its size and no description.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from audience_mcp.testing import Answer, Asked
 
 KEY = "pat-na1-made-up-token"
 ONE = re.compile(r"/crm/(?:lists/2026-09|v3/lists)/([0-9]+)", re.ASCII)
+ADDITIONAL = {"size", "hs_description"}
 KNOWN = {"count", "after", "processingTypes", "objectTypeId", "additionalProperties"}
 
 
@@ -27,10 +29,12 @@ def listed(row: Any) -> Any:
     """A row as a listing has it."""
     if not isinstance(row, dict):
         return row
-    further = {"hs_list_size": str(row["size"])} if isinstance(row.get("size"), int) else {}
-    if "size" in row and not further:
-        further = {"hs_list_size": row["size"]}
-    return {**{k: v for k, v in row.items() if k != "size"}, "additionalProperties": further}
+    further = {}
+    if "size" in row:
+        further["hs_list_size"] = str(row["size"]) if isinstance(row["size"], int) else row["size"]
+    if "hs_description" in row:
+        further["hs_description"] = row["hs_description"]
+    return {**{k: v for k, v in row.items() if k not in ADDITIONAL}, "additionalProperties": further}
 
 
 def answer(asked: Asked, rows: Sequence[Any]) -> Answer:
@@ -40,7 +44,9 @@ def answer(asked: Asked, rows: Sequence[Any]) -> Answer:
     one = ONE.fullmatch(asked.path)
     if one is not None and asked.method == "GET":
         found = next((row for row in rows if isinstance(row, dict) and row.get("listId") == one[1]), None)
-        return refused(404, "OBJECT_NOT_FOUND") if found is None else Answer(200, {"list": found})
+        if found is None:
+            return refused(404, "OBJECT_NOT_FOUND")
+        return Answer(200, {"list": {k: v for k, v in found.items() if k != "hs_description"}})
     if asked.method != "POST" or "application/json" not in asked.headers.get("content-type", ""):
         return refused(405, "METHOD_NOT_ALLOWED")
     body = json.loads(asked.body)

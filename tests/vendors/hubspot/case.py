@@ -28,7 +28,7 @@ ROWS = [
     a_list(4024, "Being made", 3, "DYNAMIC", processingStatus="PROCESSING"),
     a_list(4025, "No longer updated", 40, "DYNAMIC", processingStatus="PAUSED"),
     a_list(4026, "Never counted", None, "DYNAMIC"),
-    a_list(4027, "Accounts", 12, objectTypeId="0-2"),
+    a_list(4027, "Accounts", 12, objectTypeId="0-2", hs_description="Companies with a contract"),
     *(a_list(5000 + n, f"Shop {n}", 7 * n) for n in range(510)),
 ]
 

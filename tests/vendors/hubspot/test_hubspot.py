@@ -59,7 +59,8 @@ def test_a_size_is_a_text_and_an_absent_one_is_unknown(further: dict[str, str], 
 @pytest.mark.parametrize(
     ("more", "note"),
     [({"objectTypeId": "0-2"}, "counts companies"), ({"objectTypeId": "2-77"}, "counts records of 2-77"),
-     ({"processingStatus": "PROCESSING"}, "being evaluated: not final"), ({}, None)],
+     ({"processingStatus": "PROCESSING"}, "being evaluated: not final"), ({}, None),
+     ({"objectTypeId": "0-3", "processingStatus": "PROCESSING"}, "counts deals; being evaluated: not final")],
 )  # fmt: skip
 def test_a_size_that_is_not_of_contacts_or_not_final_says_so(more: dict[str, str], note: str | None) -> None:
     row = row_of(HUBSPOT, api.listed(a_list(1, "n", 5, **more)), FIRST)
