@@ -36,14 +36,11 @@ from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Limits, Pool
 from audience_mcp.sources.reader import Connect
 from audience_mcp.sources.responses import describe_status
-from audience_mcp.testing.asking import list_rows
 from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, registry
-from audience_mcp.vendors.registry import BUILT_IN, GROUP, built_in_vendors, load_vendors
-from tests.contract.cases import CASES
+from audience_mcp.vendors.registry import GROUP, built_in_vendors, load_vendors
 from tests.support import faults
 from tests.support.clock import FakeClock
 from tests.support.process import environment
-from tests.vendors.guide import renewed
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +48,6 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 TROUBLES = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
 SECURITY = (DOCS / "security.md").read_text(encoding="utf-8")
-VENDORS = (DOCS / "vendors.md").read_text(encoding="utf-8")
 
 # --- troubleshooting.md -------------------------------------------------------------------------------
 
@@ -474,49 +470,6 @@ def test_whatever_status_a_vendor_answers_with_its_message_has_a_heading(
     _, text = describe_status(code, Account(kind.name, kind(), {}, variables))
     said = f"{kind.name}: {kind.title} (api.example) {text}"
     assert any(pattern(message).fullmatch(said) for message in ENTRIES), said
-
-
-# --- vendors.md ---------------------------------------------------------------------------------------
-
-
-def table(heading: str) -> dict[str, dict[str, str]]:
-    """The table under a heading of the guide to vendors: by vendor, then by column."""
-    part = VENDORS.split(f"## {heading}\n")[1].split("\n## ")[0]
-    head, _, *rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in part.splitlines()
-        if line.startswith("|")
-    ]
-    return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
-
-
-def test_the_tables_of_what_is_declared_are_what_the_adapters_declare() -> None:
-    assert renewed(VENDORS) == VENDORS, "run: python -m tests.vendors.guide"
-
-
-@pytest.mark.parametrize("heading", ["What comes back", "Limits and keys"])
-def test_every_vendor_is_in_the_tables_that_are_written_by_hand(heading: str) -> None:
-    assert [*table(heading)] == [vendor.title for vendor in built_in_vendors().values()]
-
-
-@pytest.mark.parametrize("name", BUILT_IN)
-async def test_types_statuses_and_dates_of_the_guide_are_those_of_a_lifelike_account(name: str) -> None:
-    case = CASES[name]
-    told = table("What comes back")[case.vendor.title]
-    rows = (await list_rows(case, case.rows)).audiences
-    assert {row.type for row in rows} == set(re.findall(r"`(\w+)`", told["types"]))
-    assert {row.status for row in rows} == set(re.findall(r"`(\w+)`", told["statuses"]))
-    assert any(row.created_at for row in rows) is (told["created"] == "yes")
-    assert any(row.updated_at for row in rows) is (told["updated"] == "yes")
-    assert any(row.description for row in rows) is (told["descriptions"] == "yes")
-    unknown = any(row.size is None for row in rows) or case.vendor.get_lacks_size
-    assert unknown is (told["size is unknown for"] != "-")
-
-
-@pytest.mark.parametrize("name", BUILT_IN)
-def test_the_field_that_a_size_is_read_from_is_the_one_in_the_guide(name: str) -> None:
-    case = CASES[name]
-    assert f"`{case.size}`" in table("What comes back")[case.vendor.title]["size is"]
 
 
 # --- security.md, and all of them ---------------------------------------------------------------------

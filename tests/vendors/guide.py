@@ -48,31 +48,28 @@ def settings(vendor: Vendor) -> dict[str, str]:
     ways = [" and ".join(needed[role] for role in group) for group in vendor.needs_one_of]
     groups = {role for group in vendor.needs_one_of for role in group}
     optional = [s for s in vendor.settings if not s.required and s.role not in groups]
-    sent = vendor.headers(values_of(vendor)).items()
+    headers = vendor.headers(values_of(vendor)).items()
+    sent = [f"`{name}: {re.sub('Basic .*', 'Basic …', v)}`" for name, v in headers]
+    sent += [f"`{name}=…`" for name in vendor.sign(Request(""), values_of(vendor)).params]
     defaults = {s.role: f" ({s.default})" if s.default else "" for s in vendor.settings}
     return {
         "source": f"`{vendor.name}`",
         "required": ", ".join([*required, *([f"either {', or '.join(ways)}"] if ways else [])]),
         "optional": ", ".join(needed[s.role] + defaults[s.role] for s in optional),
         "secret": ", ".join(f"`{s.variables[0]}`" for s in vendor.settings if s.secret),
-        "sent with it": "; ".join(f"`{name}: {re.sub('Basic .*', 'Basic …', v)}`" for name, v in sent),
+        "sent with it": "; ".join(sent),
     }  # fmt: skip
 
 
 def requests(vendor: Vendor) -> dict[str, str]:
     """What is asked, and how fast."""
     values = values_of(vendor)
-    lists = [listing.request(values, "{parent}") for listing in vendor.listings]
-    one = vendor.get_request("{id}", values)
-    lacks = ", without the size" if vendor.get_lacks_size else ""
-    counted = type(vendor).count_request is not Vendor.count_request
-    batches = set(vendor.counts_per_request.values())
-    sizes = f"{max(batches)} a request" if batches else "a request each"
+    lists = [listing.request(values, parent_of(listing)) for listing in vendor.listings]
     return {
         "lists": ", ".join(map(written, lists)),
         "pages": "; ".join(dict.fromkeys(map(paged, vendor.listings))),
-        "one audience": written(one) + lacks if one else "none: from the list",
-        "sizes": sizes if counted else "in the list",
+        "one audience": alone(vendor, values),
+        "sizes": counted(vendor),
         "pace": paces(vendor.rates(values)),
     }
 
@@ -90,14 +87,40 @@ def ids(vendor: Vendor) -> dict[str, str]:
     }
 
 
+def parent_of(listing: Listing) -> str | None:
+    """What stands for the id of the row that a listing lies under: its kind in braces."""
+    return f"{{{listing.within}}}" if listing.within else None
+
+
+def alone(vendor: Vendor, values: Values) -> str:
+    """How one audience of each kind is asked for."""
+    ways = []
+    for listing in vendor.listings:
+        one = vendor.get_request(listing.full_id("{id}", parent_of(listing)), values)
+        kind = f"{listing.kind}s " if listing.kind else ""
+        ways.append(written(one) if one else f"{kind}from the list")
+    return ", ".join(ways) + (", without the size" if vendor.get_lacks_size else "")
+
+
+def counted(vendor: Vendor) -> str:
+    """How many sizes a request asks for, by kind where kinds differ."""
+    if type(vendor).count_request is Vendor.count_request:
+        return "in the list"
+    kinds = dict.fromkeys(listing.kind or "" for listing in vendor.listings)
+    numbers = {kind: vendor.counts_per_request.get(kind, 1) for kind in kinds}
+    said = {kind: "a request each" if n == 1 else f"{n} a request" for kind, n in numbers.items()}
+    return ", ".join(f"{kind}s {way}" if len(said) > 1 else way for kind, way in said.items())
+
+
 def written(request: Request) -> str:
-    """A request as people read one, with long parameters and bodies cut."""
+    """A request as people read one: braces as they are, with long parameters and bodies cut."""
     shown = {
         n: v if len(v) <= LONGEST else v[:LONGEST].rpartition(",")[0] + ",…"
         for n, v in request.params.items()
     }
     query = "&".join(f"{name}={value}" for name, value in shown.items())
-    return f"`{request.method} /{request.path}{'?' if query else ''}{query}`"  # fmt: skip
+    path = request.path.replace("%7B", "{").replace("%7D", "}")
+    return f"`{request.method} /{path}{'?' if query else ''}{query}`"  # fmt: skip
 
 
 def paged(listing: Listing) -> str:
