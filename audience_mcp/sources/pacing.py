@@ -15,6 +15,8 @@ from audience_mcp.vendors.base import Rate
 if TYPE_CHECKING:
     from audience_mcp.sources.sharing import SharedTurns
 
+LOOK_AGAIN_S = 0.25
+"""How often requests that have no pace look whether another process was told to pause."""
 LONGEST_WAIT_S = 15
 """The longest pause a vendor may ask for that is waited out; a longer one is refused at once."""
 
@@ -41,6 +43,7 @@ class Pacing:
         self._shared = shared
         self._lanes = {kind: _Lane(limits) for kind, limits in rates.items()}
         self._paused_until = -math.inf
+        self._looked = -math.inf
 
     async def acquire_slot(self, kind: str) -> None:
         """Wait until a request of this kind may be sent. Raises Paused."""
@@ -48,7 +51,9 @@ class Pacing:
         self._refuse_long_pause()
         if lane is None:
             await self._sleep_until(lambda: self._paused_until)
-            await self._take_shared(kind, ())
+            if self._clock.now() - self._looked >= LOOK_AGAIN_S:
+                self._looked = self._clock.now()
+                await self._take_shared(kind, ())
             return
         async with lane.lock:
             self._refuse_long_pause()

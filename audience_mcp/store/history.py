@@ -12,9 +12,9 @@ from audience_mcp.store.series import (
     Interval,
     State,
     advance,
+    cut_names,
     is_another_account,
     put,
-    safe_names,
     sizes_at,
 )
 from audience_mcp.store.values import Baseline, Moment, Past, Span, Timeline, from_ms
@@ -101,7 +101,7 @@ class HistoryPart:
         numbers = state.numbers()
         there = {
             numbers[row.id] if row.id in numbers else state.add(row.id, name, row.kind): row
-            for row, name in zip(rows, safe_names(rows), strict=True)
+            for row, name in zip(rows, cut_names(rows), strict=True)
         }
         ended = self._ended(series)
         for number in range(len(state.ids)):

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from audience_mcp.core.audience import Row
-from audience_mcp.core.text import MAX_TEXT, clean
 from audience_mcp.store.encoding import from_bytes, to_bytes
 from audience_mcp.store.values import StoreError
 
+MAX_NAME = 1_000
+"""Characters of a name that are stored."""
 OPEN = 2**62
 """The end of an interval that still holds."""
 
@@ -83,13 +84,9 @@ class State:
         return state, {old: new for new, old in enumerate(kept)}
 
 
-def safe_names(rows: Sequence[Row]) -> list[str]:
-    """The rows' names as they are shown; cleaned one by one only where one may need it."""
-    names = [row.name for row in rows]
-    every = "".join(names)
-    if every.isascii() and every.isprintable() and max(map(len, names), default=0) <= MAX_TEXT:
-        return [row.id if not name or name.isspace() else name for name, row in zip(names, rows, strict=True)]
-    return [clean(name) or clean(row.id) for name, row in zip(names, rows, strict=True)]
+def cut_names(rows: Sequence[Row]) -> list[str]:
+    """The rows' names as the vendor gave them, not longer than anyone would look at; shown only cleaned."""
+    return [row.name[:MAX_NAME] or row.id for row in rows]
 
 
 def advance(
@@ -97,7 +94,7 @@ def advance(
 ) -> list[tuple[int, Interval]]:
     """Take the newest reading into the state; the intervals that are over by it, with audiences' numbers."""
     sizes = [None if row.size_pending else row.size for row in rows]
-    names, kinds = safe_names(rows), [row.kind for row in rows]
+    names, kinds = cut_names(rows), [row.kind for row in rows]
     ids = [row.id for row in rows]
     if not state.ids:
         state.ids, state.names, state.kinds, state.sizes = ids, names, kinds, sizes
@@ -183,7 +180,7 @@ def is_another_account(state: State, rows: Sequence[Row]) -> bool:
     }
     if not there or not rows:
         return False
-    same = sum((row.id, name) in there for row, name in zip(rows, safe_names(rows), strict=True))
+    same = sum((row.id, name) in there for row, name in zip(rows, cut_names(rows), strict=True))
     return same * 5 < len(rows)
 
 

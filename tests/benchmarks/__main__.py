@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import answer, load, pages, scale, start
+from tests.benchmarks import answer, load, pages, remember, scale, start
 
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 
@@ -29,6 +29,7 @@ def tables() -> str:
         "### Pages\n\n" + "\n".join(pages.rows()),
         "### Scale\n\n" + "\n".join(scale.rows()),
         "### Load\n\n" + "\n".join(load.rows()),
+        "### Remembering\n\n" + "\n".join(remember.rows()),
     ]
     return "\n\n".join(parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
@@ -12,6 +13,7 @@ from audience_mcp.catalog.catalog import open_catalog
 from audience_mcp.catalog.query import ListQuery
 from audience_mcp.config import load_configuration
 from audience_mcp.core.process import tune_gc
+from audience_mcp.store import open_store
 from audience_mcp.vendors.registry import load_vendors
 from tests.benchmarks.floor import used
 
@@ -19,9 +21,13 @@ from tests.benchmarks.floor import used
 async def total(variables: dict[str, str]) -> int:
     settings = {"AUDIENCE_MCP_DEADLINE_S": "3600", "BATCH_MAX_RPS": "1000"}
     configured = load_configuration(variables | settings, load_vendors().values())
-    async with open_catalog(configured) as catalog:
+    folder = os.environ.get("BENCHMARK_STORE")
+    store = open_store(folder) if folder else None
+    async with open_catalog(configured, store=store) as catalog:
         answer = await catalog.list_audiences(ListQuery(limit=0))
         assert answer.complete
+        if store is not None:
+            await store.saved()
         return answer.matched
 
 
