@@ -366,7 +366,8 @@ def row_of(vendor: Reads, raw: object, request: Request | None = None) -> Row | 
         id = as_id(vendor.row_id(raw))
         if id is None:
             return None
-        full = id if listing is None else as_id(listing.full_id(id, parent))
+        whole = id if listing is None else listing.full_id(id, parent)
+        full = id if whole is id else as_id(whole)
         # An id that held a key cannot be asked for: its row is broken.
         broken = full is None or HIDDEN in full
         row = None if broken or full is None else _sound(vendor.row(raw, full), full)

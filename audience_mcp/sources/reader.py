@@ -462,18 +462,26 @@ def _counts(vendor: Vendor) -> bool:
     return type(vendor).count_request is not Vendor.count_request
 
 
+def _nests(vendor: Vendor) -> bool:
+    """Whether a vendor has lists under its rows."""
+    own = type(vendor).nested_requests is not Vendor.nested_requests
+    return own or any(listing.within is not None for listing in vendor.listings)
+
+
 def new_pager(source: Source, fetch: Fetch, redactor: Redactor | None = None) -> Pager:
     """A pager over all listings of a source."""
     vendor, values = source.vendor, source.account.values if source.account else {}
+
+    def nested(kind: str | None, own: str, id: str) -> Sequence[Request]:
+        # Only an id as documented is ever put into a path.
+        return vendor.nested_requests(kind, own, values) if vendor.id_shape.fullmatch(id) else ()
+
     return Pager(
         source.name,
         vendor,
         lambda: vendor.list_requests(values),
         fetch,
-        # Only an id as documented is ever put into a path.
-        lambda kind, own, id: (
-            vendor.nested_requests(kind, own, values) if vendor.id_shape.fullmatch(id) else ()
-        ),
+        nested if _nests(vendor) else None,
         vendor.at_once,
         redactor,
     )

@@ -91,15 +91,15 @@ async def test_a_hundred_calls_of_four_processes_are_one_walk(where: str) -> Non
 
 async def test_a_restarted_server_asks_vendors_nothing_while_its_last_reading_is_fresh(where: str) -> None:
     async with vendors() as (served, variables):
-        answers = []
+        answers, requests = [], []
         for _ in range(2):
             async with AsyncExitStack() as stack:
                 server = await started(stack, where, variables)
                 answers.append(await ask(server, detail="full", limit=50))
-                asked = len(served.asked)
+                requests.append(len(served.asked))
                 assert await server.end() == 0
     assert answers[0] == answers[1]
-    assert len(served.asked) == asked
+    assert requests[0] == requests[1] > 0
     assert set(Counter(what for _, what in served.asked).values()) == {1}
 
 
