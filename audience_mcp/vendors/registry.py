@@ -40,7 +40,10 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "customerio": ("CustomerIo", ("CUSTOMERIO_",)),
     "onesignal": ("OneSignal", ("ONESIGNAL_",)),
     "braze": ("Braze", ("BRAZE_",)),
+    "pinterest": ("Pinterest", ("PINTEREST_",)),
     "shopify": ("Shopify", ("SHOPIFY_",)),
+    "posthog": ("PostHog", ("POSTHOG_",)),
+    "segment": ("Segment", ("SEGMENT_",)),
 }
 """Each vendor's module in this package, with its class and what its variables begin with."""
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
