@@ -45,6 +45,7 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "posthog": ("PostHog", ("POSTHOG_",)),
     "segment": ("Segment", ("SEGMENT_",)),
     "mixpanel": ("Mixpanel", ("MIXPANEL_",)),
+    "amplitude": ("Amplitude", ("AMPLITUDE_",)),
 }
 """Each vendor's module in this package, with its class and what its variables begin with."""
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
