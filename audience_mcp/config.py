@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import cast
 from urllib.parse import urlsplit
 
 from audience_mcp.core.errors import ConfigurationError, VendorError
 from audience_mcp.store import is_database
-from audience_mcp.vendors import Request, Setting, Values, Vendor
+from audience_mcp.vendors import Rate, Request, Setting, Values, Vendor
 
 Environment = Mapping[str, str]
 
 _PLACEHOLDER = re.compile(r"\$\{.*\}")
 _SUFFIX = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_]{0,38}[A-Za-z0-9])?", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", re.ASCII)
+HURRY = 60
+"""How many times faster than a real vendor the sandbox's may be asked."""
 SHORTEST_KEY = 8
 """Characters of a key; a shorter one cannot be kept out of answers without harming them."""
 ORDINARY_WORDS = frozenset(
@@ -157,12 +159,17 @@ def _without_twins(
 def load_sandbox_configuration(
     environment: Environment, variables: Environment, vendors: Mapping[str, Vendor] | Iterable[Vendor]
 ) -> Configuration:
-    """The embedded vendors, to which `variables` lead, in place of all others.
+    """The embedded vendors, to which `variables` lead, in place of all others; they are asked in a hurry.
 
     Only the server's own settings come from the environment. Raises ConfigurationError.
     """
     own = {name: value for name, value in environment.items() if name.startswith("AUDIENCE_MCP_")}
-    return load_configuration({**own, **variables}, vendors)
+    configured = load_configuration({**own, **variables}, vendors)
+    sources = tuple(
+        replace(source, account=replace(source.account, hurry=HURRY)) if source.account else source
+        for source in configured.sources
+    )
+    return replace(configured, sources=sources)
 
 
 def _settings(environment: Environment) -> Settings:
@@ -365,13 +372,25 @@ class Account:
     """One configured account of a vendor: a *source*.
 
     source: its name, the first half of every ref. variables: for each role the environment variable
-    that holds (or would hold) its value.
+    that holds (or would hold) its value. hurry: how many times faster it may be asked than its vendor allows.
     """
 
     source: str
     vendor: Vendor
     values: Values
     variables: Mapping[str, str]
+    hurry: float = 1
+
+    @property
+    def rates(self) -> Mapping[str, Sequence[Rate]]:
+        """The limits of each kind of request."""
+        rates = self.vendor.rates(self.values)
+        if self.hurry == 1:
+            return rates
+        return {
+            kind: [Rate(rate.requests, rate.seconds / self.hurry) for rate in limits]
+            for kind, limits in rates.items()
+        }
 
     @property
     def base_url(self) -> str:

@@ -15,7 +15,7 @@ from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.vendors.registry import load_vendors
 from tests.support.clock import FakeClock
-from tests.support.served import Recording
+from tests.support.served import FOUR, Recording
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 def configured(origin: str, **changed: str | None) -> Configuration:
-    variables: dict[str, str | None] = {**Sandbox().environment(origin), **changed}
+    variables: dict[str, str | None] = {**Sandbox(vendors=FOUR).environment(origin), **changed}
     return load_configuration({k: v for k, v in variables.items() if v is not None}, load_vendors().values())
 
 
@@ -65,7 +65,7 @@ async def test_every_source_is_asked_for_one_page_and_no_more() -> None:
 
 
 async def test_a_count_is_exact_where_it_can_be_known_from_a_page_and_else_a_lower_bound() -> None:
-    sandbox = Sandbox()
+    sandbox = Sandbox(vendors=FOUR)
     found = await checked(sandbox)
     told = {name: (one.audiences, one.at_least) for name, one in found.items()}
     assert told == {

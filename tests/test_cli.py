@@ -17,13 +17,15 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from audience_mcp import __version__
+from audience_mcp.catalog.models import SourceReport
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
 from audience_mcp.cli import demo, output
 from audience_mcp.cli.app import build_application
 from audience_mcp.cli.options import in_words_of_options
-from audience_mcp.cli.tables import EIGHTHS, draw_bar
+from audience_mcp.cli.tables import EIGHTHS, draw_bar, name_unit
 from audience_mcp.core.secrets import HIDDEN
 from audience_mcp.sandbox import Answer, Sandbox
+from audience_mcp.sandbox.answers import VENDORS
 from audience_mcp.server import http as hosting
 from audience_mcp.server import stdio
 from audience_mcp.server.schemas import tool_schema
@@ -47,7 +49,7 @@ def tool_answer(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the server itself answers on made-up audiences."""
 
     async def ask() -> Any:
-        async with connected() as server:
+        async with connected(vendors=VENDORS) as server:
             return (await server.client.call_tool(tool, dict(arguments))).structured_content
 
     return apart(anyio.run, ask)
@@ -275,7 +277,7 @@ def test_json_holds_letters_of_every_script_as_they_are(typed: Any) -> None:
 
 
 def test_a_table_that_is_piped_is_plain_and_aligned(typed: Any) -> None:
-    ran = typed("list", "--sandbox", "--limit", "30")
+    ran = typed("list", "--sandbox", "--sources", "batch,whop", "--limit", "30")
     head, *rows = ran.out.split("\n\n")[0].split("\n")
     assert len(rows) == 30
     start = head.index("AUDIENCE")
@@ -294,17 +296,17 @@ def test_a_table_that_is_piped_is_plain_and_aligned(typed: Any) -> None:
 def test_the_totals_and_what_is_not_in_them_are_said(typed: Any) -> None:
     told = typed("list", "--sandbox", "--limit", "0", "--json").json
     ran = typed("list", "--sandbox", "--limit", "2")
-    in_all = f"{told['matched']} audiences, {told['sum_of_sizes']:,} in all"
+    in_all = f"{told['matched']} audiences, {told['sum_of_sizes']:,} to {told['sum_max']:,} in all"
     unknown = f"not counting {told['unknown_sizes']} of unknown size"
     assert f"{in_all}, {unknown}. A person in two audiences counts twice." in ran.out
     assert "Shown: 1 to 2. Next: --offset 2" in ran.out
     assert "Shown: 3 to 4. Next: --offset 4" in typed("list", "--sandbox", "--limit=2", "--offset=2").out
     for report in told["sources"]:
-        assert report["size_counts"] in ran.out
+        assert name_unit(SourceReport.model_validate(report)) in ran.out
 
 
 def test_an_unknown_size_is_shown_as_unknown_with_the_reason(typed: Any) -> None:
-    line = ("list", "--sandbox", "--type", "lookalike", "--limit", "1")
+    line = ("list", "--sandbox", "--sources", "whop", "--type", "lookalike", "--limit", "1")
     (row,) = typed(*line, "--json").json["audiences"]
     ran = typed(*line)
     assert "size" not in row

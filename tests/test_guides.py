@@ -41,6 +41,7 @@ from audience_mcp.vendors.registry import GROUP, built_in_vendors, load_vendors
 from tests.support import faults
 from tests.support.clock import FakeClock
 from tests.support.process import environment
+from tests.support.served import FOUR
 
 pytestmark = pytest.mark.anyio
 
@@ -139,7 +140,9 @@ async def played(
     def connect(account: Account) -> Any:
         return VendorClient(account, pool, clock).fetch
 
-    async with faults.serving(faults.FaultServer(Sandbox({} if data is None else {vendor: data}))) as server:
+    async with faults.serving(
+        faults.FaultServer(Sandbox({} if data is None else {vendor: data}, FOUR))
+    ) as server:
         if fault:
             server.play(fault, vendor)
         try:

@@ -29,11 +29,12 @@ from audience_mcp.vendors.registry import built_in_vendors
 from tests.support import faults
 from tests.support.clock import START, FakeClock
 from tests.support.faults import MARKER, MEBIBYTE, Fault, FaultServer, refused, replied, serving
+from tests.support.served import FOUR
 
 pytestmark = pytest.mark.anyio
 
 VENDORS = ("commbox", "batch", "smallest", "whop")
-SANDBOX = Sandbox()
+SANDBOX = Sandbox(vendors=FOUR)
 RETRIED = [408, 425, 429, 500, 502, 503, 504]
 NOT_RETRIED = [204, 206, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 409, 410, 422, 501, 505, 599]
 

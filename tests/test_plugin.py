@@ -27,6 +27,7 @@ from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.vendors.registry import GROUP
 from tests.support.process import Spoken, environment
+from tests.support.served import FOUR
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -145,7 +146,7 @@ def fresh(tmp_path: Path) -> Environment:
 
 
 async def test_the_server_lists_the_vendor_of_a_plug_in_beside_its_own(there: Environment) -> None:
-    rows, made_up = api.made_up_lists(), Sandbox()
+    rows, made_up = api.made_up_lists(), Sandbox(vendors=FOUR)
     async with serve(made_up) as origin, api.serve(rows) as served:
         sources, told = await there.listed(**made_up.environment(origin), **served.environment)
     assert list(sources) == ["commbox", "batch", "smallest", "whop", "examplelists"]
@@ -209,7 +210,7 @@ async def test_a_broken_plug_in_is_named_in_the_log_and_left_out_while_the_serve
     code, why = BROKEN[kind]
     fresh.packages.joinpath("broken_plugin.py").write_text(code, encoding="utf-8")
     fresh.put("broken-plugin", "broken = broken_plugin:ExampleLists")
-    made_up = Sandbox()
+    made_up = Sandbox(vendors=FOUR)
     async with serve(made_up) as origin:
         sources, told = await fresh.listed(**made_up.environment(origin), EXAMPLELISTS_API_KEY="k")
     assert list(sources) == ["commbox", "batch", "smallest", "whop"]

@@ -25,6 +25,8 @@ NOTES = {
     "past_end": "offset {offset:,} is past the last of {count:,}.",
     "nested": "{count:,} audiences lie within other matched ones (part_of) and are not added to the "
     "sums again.",
+    "nested_in_groups": "{count:,} audiences lie within other matched ones (part_of): the total leaves them "
+    "out, a group only those that lie within another of its own.",
     "units": "Units differ: see size_counts.",
     "alone": "{count:,} audiences bear a name of their own and are in no group.",
 }
@@ -55,7 +57,7 @@ def compose_list(
         ],
         notes=None,
     )
-    notes = [*_notes(by_source, totals, snapshots), *selection.notes]
+    notes = [*_notes(query, by_source, totals, snapshots), *selection.notes]
     if comparison is not None:
         compared, more = sum_up(query, hits, snapshots, comparison, max_chars)
         answer.compared = compared if comparison.baselines else None
@@ -114,7 +116,10 @@ def _rows(
 
 
 def _notes(
-    by_source: Mapping[SourceReader, Totals], totals: Totals, snapshots: Mapping[SourceReader, Snapshot]
+    query: ListQuery,
+    by_source: Mapping[SourceReader, Totals],
+    totals: Totals,
+    snapshots: Mapping[SourceReader, Snapshot],
 ) -> list[str]:
     notes = []
     waiting = [reader.name for reader, each in by_source.items() if each.pending]
@@ -126,7 +131,7 @@ def _notes(
         notes.append(NOTES["pending"].format(count=totals.pending, sources=", ".join(waiting)))
     notes += [note for snapshot in snapshots.values() for note in snapshot.notes]
     if totals.nested:
-        notes.append(NOTES["nested"].format(count=totals.nested))
+        notes.append(NOTES["nested_in_groups" if query.group_by else "nested"].format(count=totals.nested))
     units = {str(reader.source.vendor.size_counts) for reader, each in by_source.items() if each.sum_of_sizes}
     if len(units) > 1:
         notes.append(NOTES["units"])

@@ -99,9 +99,8 @@ def group(
             members.setdefault(_key(query, reader, row), []).append((reader, row))
     by_name = query.group_by == "name"
     alone = sum(1 for each in members.values() if len(each) < 2) if by_name else 0
-    nesting = {reader: nesting_ids(rows) for reader, rows in hits.items()}
     groups = [
-        _make_group(key, each, nesting, change, by_name=by_name)
+        _make_group(key, each, change, by_name=by_name)
         for key, each in members.items()
         if not by_name or len(each) > 1
     ]
@@ -129,11 +128,15 @@ def _key(query: ListQuery, reader: SourceReader, row: Row) -> str:
 def _make_group(
     key: str,
     hits: Sequence[Hit],
-    nesting: Mapping[SourceReader, frozenset[str]],
     change: Callable[[SourceReader, Row], int | None] | None,
     *,
     by_name: bool,
 ) -> Group:
+    """A group's sums. An audience that lies within one of another group counts in its own."""
+    members: dict[SourceReader, list[Row]] = {}
+    for reader, row in hits:
+        members.setdefault(reader, []).append(row)
+    nesting = {reader: nesting_ids(rows) for reader, rows in members.items()}
     totals = add_up(Totals.over([row], nesting[reader]) for reader, row in hits)
     made = Group(
         key=key,

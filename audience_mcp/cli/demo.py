@@ -13,6 +13,9 @@ import anyio
 import mcp_types as types
 from mcp import Client, StdioServerParameters
 
+from audience_mcp.catalog.models import SourceReport
+from audience_mcp.cli.tables import name_unit, write_range
+
 Answer = Mapping[str, Any]
 WEEK_AGO = "a week ago"
 """Stands for that day in a question."""
@@ -40,9 +43,9 @@ class Question:
 
 
 def _row(row: Answer) -> str:
-    size = f"{row['size']:>11,}" if "size" in row else "    unknown"
+    size = write_range(row["size"], row.get("size_max")) if "size" in row else "unknown"
     remark = ", ".join(str(row[key]) for key in ("type", "status", "size_note") if key in row)
-    return f"{size}  {row['name']}  [{row['ref']}]{f'  ({remark})' if remark else ''}"
+    return f"{size:>11}  {row['name']}  [{row['ref']}]{f'  ({remark})' if remark else ''}"
 
 
 def _rows(answer: Answer) -> list[str]:
@@ -58,10 +61,19 @@ def _total(answer: Answer) -> list[str]:
 
 
 def _by_source(answer: Answer) -> list[str]:
+    lines = []
+    for each in answer["sources"]:
+        report = SourceReport.model_validate(each)
+        total = write_range(report.sum_of_sizes or 0, report.sum_max)
+        lines.append(f"{report.source:<9} {report.audiences:>4,} audiences, {total:>11} {name_unit(report)}")
+    return [*lines, f"Is that all of them? {'Yes: every page was read.' if answer['complete'] else 'No.'}"]
+
+
+def _groups(answer: Answer) -> list[str]:
     return [
-        f"{s['source']:<9} {s['audiences']:>4,} audiences, {s['sum_of_sizes']:>11,} {s['size_counts']}"
-        for s in answer["sources"]
-    ] + [f"Is that all of them? {'Yes: every page was read.' if answer['complete'] else 'No.'}"]
+        f"{group['sum_of_sizes']:>11,}  in {group['matched']:,} of the kind {group['key']}"
+        for group in answer["groups"]
+    ]
 
 
 def _one(answer: Answer) -> list[str]:
@@ -92,6 +104,12 @@ QUESTIONS = (
         "list_audiences",
         {"sources": ["whop"], "limit": 0},
         lambda a: [*_total(a), "A person in two audiences counts twice."],
+    ),
+    Question(
+        "Lists, segments and tags at Mailchimp: how big are they?",
+        "list_audiences",
+        {"sources": ["mailchimp"], "group_by": "kind"},
+        lambda a: [*_groups(a), *a.get("notes", [])],
     ),
     Question("Which audiences failed to process?", "list_audiences", {"status": "failed", "limit": 5}, _rows),
     Question(
@@ -143,7 +161,7 @@ async def _demo() -> bool:
     server = StdioServerParameters(command=sys.executable, args=["-m", "audience_mcp", "--sandbox"])
     async with Client(server) as client:
         tools = await client.list_tools()
-        print("Connected over stdio to audience-mcp --sandbox (made-up audiences of four vendors).")
+        print("Connected over stdio to audience-mcp --sandbox (made-up audiences of eight vendors).")
         print(f"Tools: {', '.join(tool.name for tool in tools.tools)}")
         answered = [await _ask(client, question) for question in QUESTIONS]
     print(f"\n{sum(answered)} of {len(answered)} questions answered, one call each.")

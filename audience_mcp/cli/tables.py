@@ -43,7 +43,7 @@ def show_list(answer: AudienceList, query: ListQuery, out: Output) -> None:
 
 def show_match(answer: AudienceMatch, out: Output) -> None:
     """Show each audience in full, and what the reader must know."""
-    _show_cards(answer.audiences, out, {report.source: _name_unit(report) for report in answer.sources})
+    _show_cards(answer.audiences, out, {report.source: name_unit(report) for report in answer.sources})
     _show_caveats(answer, out)
 
 
@@ -53,7 +53,7 @@ def _write_totals(answer: AudienceList) -> str:
     audiences = count_noun(answer.matched, "audience")
     if answer.unknown_sizes == answer.matched:
         return f"{audiences}, {'all ' if answer.matched > 1 else ''}of unknown size."
-    said = f"{audiences}, {_write_range(answer.sum_of_sizes, answer.sum_max)} in all"
+    said = f"{audiences}, {write_range(answer.sum_of_sizes, answer.sum_max)} in all"
     if answer.unknown_sizes:
         said += f", not counting {answer.unknown_sizes:,} of unknown size"
     return said + ("." if answer.matched == 1 else ". A person in two audiences counts twice.")
@@ -85,7 +85,7 @@ def _show_rows(audiences: Sequence[Audience], out: Output) -> None:
         layout += [(ref, lambda a: a.ref)] if roomy else []
         layout += [(remarks, _list_remarks)] if wide and remarked else []
     else:
-        layout = [(size, _write_size), (Column("Audience"), lambda a: a.name), (ref, lambda a: a.ref)]
+        layout = [(size, write_size), (Column("Audience"), lambda a: a.name), (ref, lambda a: a.ref)]
         layout[1:1] = [(change, change_cell)] if compared else []
         layout += [(remarks, _list_remarks)] if remarked else []
     out.table([column for column, _ in layout], [[cell(a) for _, cell in layout] for a in audiences])
@@ -99,7 +99,7 @@ def _show_groups(groups: Sequence[Group], out: Output) -> None:
         Column("Sum", right=True, whole=True),
     ]
     rows: list[list[str | Text]] = [
-        [g.key, f"{g.matched:,}", f"{g.unknown_sizes:,}", _write_range(g.sum_of_sizes, g.sum_max)]
+        [g.key, f"{g.matched:,}", f"{g.unknown_sizes:,}", write_range(g.sum_of_sizes, g.sum_max)]
         for g in groups
     ]
     if any(g.change is not None for g in groups):
@@ -112,18 +112,20 @@ def _show_groups(groups: Sequence[Group], out: Output) -> None:
     out.line()
 
 
-def _write_size(audience: Audience) -> str:
+def write_size(audience: Audience) -> str:
+    """A size, both ends of a range, or that it is not known."""
     if audience.size is None:
         return "unknown"
-    return _write_range(audience.size, audience.size_max)
+    return write_range(audience.size, audience.size_max)
 
 
-def _write_range(low: int, high: int | None) -> str:
+def write_range(low: int, high: int | None) -> str:
+    """A number, or both ends of a range."""
     return f"{low:,}" if high is None or high == low else f"{low:,} to {high:,}"
 
 
 def _size_cell(audience: Audience) -> str | Text:
-    return Text(_write_size(audience), "dim") if audience.size is None else _write_size(audience)
+    return Text(write_size(audience), "dim") if audience.size is None else write_size(audience)
 
 
 def draw_bar(size: int | None, biggest: int, width: int, blocks: bool) -> str:
@@ -148,7 +150,7 @@ def _show_cards(audiences: Sequence[Audience], out: Output, units: Mapping[str, 
         if number:
             out.line()
         out.line(audience.name, "bold")
-        facts: list[tuple[str, str]] = [("ref", audience.ref), ("size", _write_size(audience))]
+        facts: list[tuple[str, str]] = [("ref", audience.ref), ("size", write_size(audience))]
         unit = (units or {}).get(audience.source or "")
         if audience.size is not None and unit:
             facts.append(("size counts", unit))
@@ -187,16 +189,16 @@ def _show_sources(reports: Sequence[SourceReport], out: Output) -> None:
         columns = [columns[0], columns[1], columns[3], columns[4]]
     table = []
     for r in read:
-        unit = _name_unit(r) if r.complete else f"{_name_unit(r)} (not read in full)"
+        unit = name_unit(r) if r.complete else f"{name_unit(r)} (not read in full)"
         matched = r.audiences or 0 if r.matched is None else r.matched
         known = r.unknown_sizes != matched or not matched
-        total = _write_range(r.sum_of_sizes or 0, r.sum_max) if known else "unknown"
+        total = write_range(r.sum_of_sizes or 0, r.sum_max) if known else "unknown"
         row = [r.source, f"{matched:,} of {r.audiences:,}", f"{r.unknown_sizes or 0:,}", total, unit]
         table.append(row if len(columns) == 5 else [row[0], row[1], row[3], row[4]])
     out.table(columns, table)
 
 
-def _name_unit(report: SourceReport) -> str:
+def name_unit(report: SourceReport) -> str:
     """What one unit of size is, by kind where kinds differ."""
     counts = report.size_counts
     if isinstance(counts, str):

@@ -12,6 +12,10 @@ from random import Random
 
 from audience_mcp.sandbox.data_whop import whop_rows
 from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seeded, size
+from audience_mcp.sandbox.hubspot import hubspot_rows
+from audience_mcp.sandbox.klaviyo import klaviyo_rows
+from audience_mcp.sandbox.mailchimp import mailchimp_rows
+from audience_mcp.sandbox.meta import meta_rows
 from audience_mcp.sandbox.names import CALLS, CITIES, HOSTILE, MARKETS, REGIONS, SEGMENTS, THEMES
 
 SMALLEST_UNLISTED: Row = {
@@ -28,8 +32,17 @@ SMALLEST_UNLISTED: Row = {
 
 
 def made_up() -> dict[str, list[Row]]:
-    """New rows, by vendor: 62 of CommBox, 230 of Batch, 40 of Smallest.ai and 250 of Whop."""
-    return {"commbox": _commbox(), "batch": _batch(), "smallest": _smallest(), "whop": whop_rows()}
+    """New rows, by vendor: 62 of CommBox, 230 of Batch, 40 of Smallest.ai, 250 of Whop, 146 of the others."""
+    return {
+        "commbox": _commbox(),
+        "batch": _batch(),
+        "smallest": _smallest(),
+        "whop": whop_rows(),
+        "mailchimp": mailchimp_rows(),
+        "hubspot": hubspot_rows(),
+        "klaviyo": klaviyo_rows(),
+        "meta": meta_rows(),
+    }
 
 
 def _commbox() -> list[Row]:

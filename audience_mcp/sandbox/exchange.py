@@ -1,4 +1,4 @@
-"""A request and an answer as plain values, and the checks that all four vendors share."""
+"""A request and an answer as plain values, and the checks that vendors share."""
 
 from __future__ import annotations
 

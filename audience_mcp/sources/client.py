@@ -124,7 +124,7 @@ class VendorClient:
             text = f"{account.source}: {text.format_map(account.variables)}"
             raise VendorError(kind, text) from None
         self._retry_budget = RETRY_BUDGET
-        self._pacing = Pacing(account.vendor.rates(account.values), self._clock, shared)
+        self._pacing = Pacing(account.rates, self._clock, shared)
         self._redactor = redactor or Redactor(account.secrets)
         self._credentials = Credentials(account, self._exchange, self._clock, self._redactor.add)
 

@@ -141,7 +141,7 @@ class SizeCounter:
             size = self._batch_of(kind)
             pace = self._vendor.count_request(alike[:size], self._account.values).pace
             paces[pace] = paces.get(pace, 0) + math.ceil(len(alike) / size)
-        rates = self._vendor.rates(self._account.values)
+        rates = self._account.rates
         return max(
             (
                 (math.ceil(number / max(1, rate.requests)) - 1) * rate.seconds

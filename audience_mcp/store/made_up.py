@@ -43,23 +43,42 @@ class _MadeUpHistory(HistoryPart):
         self._days = days
         self._before = before
         self._gone = gone
+        self._began: dict[str, int] = {}
 
     def record(self, account: str, rows: Sequence[Row], moment: int, *, may_be_another: bool = False) -> None:
         """Keep the sizes of a reading, and before the first one what came before it."""
         if self.span(account) is None:
+            self._began[account] = moment
             for days in sorted(self._days, reverse=True):
                 super().record(account, self._past(account, rows, moment, days), moment - days * DAY_MS)
         super().record(account, rows, moment)
+
+    def record_counts(self, account: str, sizes: Mapping[str, int | None], moment: int) -> None:
+        """Keep sizes that were asked for one by one, and what they were before."""
+        for days in self._days if account in self._began else ():
+            before = {
+                id: None if size is None else self._before(id, size, days) for id, size in sizes.items()
+            }
+            super().record_counts(account, before, self._began[account] - days * DAY_MS)
+        super().record_counts(account, sizes, moment)
 
     def _past(self, account: str, rows: Sequence[Row], moment: int, days: int) -> list[Row]:
         then = moment - days * DAY_MS
         vendor = json.loads(account)[0]
         gone = [Row(id, name, size) for id, name, size, last in self._gone.get(vendor, ()) if days >= last]
         return gone + [
-            row if row.size is None else replace(row, size=self._before(row.id, row.size, days))
+            self._as_it_was(row, days)
             for row in rows
             if (created := parse_datetime(row.created)) is None or to_ms(created) <= then
         ]
+
+    def _as_it_was(self, row: Row, days: int) -> Row:
+        """A row with its size, or both ends of its range, of so many days ago."""
+        if row.size is None:
+            return row
+        size = self._before(row.id, row.size, days)
+        highest = row.size_max and max(size, round(row.size_max * (size / max(1, row.size))))
+        return replace(row, size=size, size_max=highest)
 
 
 class MadeUpBackend:

@@ -12,13 +12,14 @@ import sys
 from typing import Any
 
 from audience_mcp.sandbox import Asked, Sandbox
+from tests.support.served import FOUR
 
 KEYS = {"commbox": "id", "batch": "name", "smallest": "_id", "whop": "id"}
 
 
 def many(count: int) -> dict[str, list[dict[str, Any]]]:
     """`count` lifelike audiences at each vendor, ids unique."""
-    rows = Sandbox().rows
+    rows = Sandbox(vendors=FOUR).rows
     made: dict[str, list[dict[str, Any]]] = {}
     for vendor, key in KEYS.items():
         known: list[Any] = [row for row in rows[vendor] if isinstance(row, dict)]
@@ -41,7 +42,7 @@ class Served:
     """A raw HTTP/1.1 server: answers from the sandbox, kept as bytes."""
 
     def __init__(self, count: int, delay_s: float) -> None:
-        self._sandbox = Sandbox(many(count))
+        self._sandbox = Sandbox(many(count), FOUR)
         self._delay_s = delay_s
         self._kept: dict[bytes, bytes] = {}
 
@@ -81,7 +82,7 @@ async def serve(count: int, delay_s: float) -> None:
     served = Served(count, delay_s)
     server = await asyncio.start_server(served.talk, "127.0.0.1", 0)
     origin = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    print(json.dumps(Sandbox().environment(origin)), flush=True)
+    print(json.dumps(Sandbox(vendors=FOUR).environment(origin)), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     server.close()
 

@@ -23,7 +23,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from audience_mcp.sandbox import Sandbox
 from tests.clients import install
-from tests.e2e.test_stdio import sizes
+from tests.questions.records import total, truth
 from tests.support.hosting import AUTHORIZED, TOKEN, Hosted, hosted
 from tests.support.process import environment
 
@@ -110,12 +110,12 @@ def _read(answer: Any) -> dict[str, Any]:
 
 def check_listed(answer: dict[str, Any]) -> None:
     """The exact totals of the sandbox."""
-    every = [size for of_vendor in sizes().values() for size in of_vendor]
-    known = [size for size in every if size is not None]
+    every = truth()
+    known = [record.size for record in every if record.size is not None]
     assert answer["complete"] is True
     assert (answer["matched"], answer["returned"]) == (len(every), 5)
-    assert answer["sum_of_sizes"] == sum(known)
-    assert answer["unknown_sizes"] == every.count(None)
+    assert answer["sum_of_sizes"] == total(every)
+    assert answer["unknown_sizes"] == sum(record.size is None for record in every)
     assert [row["size"] for row in answer["audiences"]] == sorted(known, reverse=True)[:5]
 
 

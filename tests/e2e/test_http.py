@@ -23,9 +23,8 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
-from tests.e2e.test_stdio import sizes
+from tests.questions.records import total, truth
 from tests.support.hosting import AUTHORIZED, TOKEN, Hosted, hosted, started, worked
 from tests.support.process import ENDS_WITHIN_S, environment
 from tests.support.served import Recording
@@ -85,14 +84,14 @@ async def posted(url: str, headers: dict[str, str] | None = None, method: str = 
 async def test_a_client_of_either_era_gets_exact_totals_of_all_vendors_in_one_call(
     server: Hosted, mode: str, version: str
 ) -> None:
-    every = [size for of_vendor in sizes().values() for size in of_vendor]
+    every = truth()
     async with client_of(server.url, mode) as client:
         assert client.protocol_version == version
         answer = await answer_of(client)
     assert answer["complete"] is True
     assert answer["matched"] == len(every)
-    assert answer["sum_of_sizes"] == sum(size for size in every if size is not None)
-    assert answer["unknown_sizes"] == every.count(None)
+    assert answer["sum_of_sizes"] == total(every)
+    assert answer["unknown_sizes"] == sum(record.size is None for record in every)
 
 
 @ERAS
@@ -288,7 +287,7 @@ async def test_several_workers_behind_one_port_give_the_same_answers() -> None:
             await anyio.to_thread.run_sync(server.end)
     assert readings() == 2
     assert answers == [answers[0]] * len(answers)
-    assert answers[0]["matched"] == sum(len(rows) for rows in Sandbox().rows.values())
+    assert answers[0]["matched"] == sum(len(rows) for rows in sandbox.rows.values())
     assert TOKEN not in "".join(server.log)
 
 

@@ -15,6 +15,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from audience_mcp.sandbox import Sandbox
+from tests.questions.records import at, total, truth
 from tests.support.process import ENDS_WITHIN_S, Spoken, environment, program
 
 pytestmark = pytest.mark.anyio
@@ -30,24 +31,6 @@ async def send_line(server: Spoken, line: bytes) -> None:
     await server.process.stdin.send(line + b"\n")
 
 
-def sizes() -> dict[str, list[int | None]]:
-    """What the contract's table says of every audience in the sandbox, reckoned here anew."""
-    rows = Sandbox().rows
-
-    def whop(row: Any) -> int | None:
-        if row.get("audience_type") == "lookalike" or row.get("source_type") == "engagement":
-            return None
-        waiting = row["status"] in ("pending", "processing", "syncing")
-        return None if waiting and row["total_rows"] == 0 else int(row["total_rows"])
-
-    return {
-        "commbox": [r.get("user_count") if r["type"] == "Static" else None for r in rows["commbox"]],
-        "batch": [r["nb_ids"] for r in rows["batch"]],
-        "smallest": [int(r["memberCount"]) for r in rows["smallest"]],
-        "whop": [whop(r) for r in rows["whop"]],
-    }
-
-
 @pytest.mark.parametrize(("mode", "version"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])
 async def test_a_client_of_either_era_gets_exact_totals_of_all_vendors_in_one_call(
     mode: str, version: str
@@ -57,16 +40,15 @@ async def test_a_client_of_either_era_gets_exact_totals_of_all_vendors_in_one_ca
         result = await client.call_tool("list_audiences", {})
     answer = result.structured_content
     assert isinstance(answer, dict)
-    every = [size for of_vendor in sizes().values() for size in of_vendor]
+    every = truth()
     assert answer["complete"] is True
     assert answer["matched"] == len(every)
-    assert answer["sum_of_sizes"] == sum(size for size in every if size is not None)
-    assert answer["unknown_sizes"] == every.count(None)
+    assert answer["sum_of_sizes"] == total(every)
+    assert answer["unknown_sizes"] == sum(record.size is None for record in every)
     for report in answer["sources"]:
-        of_vendor = sizes()[report["source"]]
-        known = [size for size in of_vendor if size is not None]
-        assert (report["audiences"], report["sum_of_sizes"]) == (len(of_vendor), sum(known))
-        assert report["unknown_sizes"] == len(of_vendor) - len(known)
+        own = at(every, report["source"])
+        assert (report["audiences"], report["sum_of_sizes"]) == (len(own), total(own))
+        assert report["unknown_sizes"] == sum(record.size is None for record in own)
 
 
 async def test_the_same_audience_is_found_by_ref_by_id_and_by_name_at_every_vendor() -> None:
@@ -285,5 +267,5 @@ async def test_the_demo_answers_every_question() -> None:
     said = done.stdout.decode()
     assert "Which are my five biggest audiences?" in said
     assert 'list_audiences({"limit": 5})' in said
-    assert f"{max(s for of in sizes().values() for s in of if s):,}" in said
-    assert "8 of 8 questions answered, one call each." in said
+    assert f"{max(r.size or 0 for r in truth()):,}" in said
+    assert "10 of 10 questions answered, one call each." in said

@@ -11,6 +11,7 @@ from typing import Any
 
 from audience_mcp.sandbox import Sandbox
 from tests.support.faults import IDS, SIZES
+from tests.support.served import FOUR
 
 VENDORS = ("commbox", "batch", "smallest", "whop")
 PAGED = ("batch", "whop")
@@ -19,7 +20,7 @@ Place = str
 PLACES: tuple[Place, ...] = ("first", "middle", "last", "one")
 """Where a fault is played: a page of the list, or the question for one audience."""
 
-_ALL = Sandbox().rows
+_ALL = Sandbox(vendors=FOUR).rows
 ROWS: dict[str, list[Any]] = {
     "commbox": _ALL["commbox"],
     "batch": _ALL["batch"][:52],

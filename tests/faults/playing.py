@@ -24,12 +24,13 @@ from tests.faults.matrix import Cell, Stage
 from tests.faults.outcomes import SAME, Exact, NoAnswer, Partly
 from tests.support.clock import FakeClock
 from tests.support.faults import IDS, LISTS, MARKER, MEBIBYTE, SIZES, FaultServer, serving
+from tests.support.served import FOUR
 
 Answer = dict[str, Any]
 PATIENT = Limits(connect_s=10, read_s=10, whole_s=60, body=MEBIBYTE)
 HASTY = Limits(connect_s=10, read_s=0.1, whole_s=60, body=MEBIBYTE)
 LATER_S = 7_200
-KEYS = [v for k, v in Sandbox({}).environment("").items() if k.endswith(("_API_KEY", "_PROJECT_KEY"))]
+KEYS = [v for k, v in Sandbox({}, FOUR).environment("").items() if k.endswith(("_API_KEY", "_PROJECT_KEY"))]
 
 
 class Stand:
@@ -70,8 +71,8 @@ async def opened_house() -> AsyncIterator[House]:
     """The vendors hold `ROWS`."""
     stand = Stand()
     async with (
-        serving(FaultServer(Sandbox(ROWS), per_page=PER_PAGE)) as vendors,
-        serving(FaultServer(Sandbox({}))) as elsewhere,
+        serving(FaultServer(Sandbox(ROWS, FOUR), per_page=PER_PAGE)) as vendors,
+        serving(FaultServer(Sandbox({}, FOUR))) as elsewhere,
         one_server(stand) as client,
     ):
         yield House(vendors, elsewhere, stand, client)

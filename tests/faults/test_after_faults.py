@@ -35,6 +35,7 @@ from tests.support.faults import (
     serving,
     with_cursor,
 )
+from tests.support.served import FOUR
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +78,7 @@ async def asker(
     *kinds: type[Vendor], others: Mapping[str, Callable[[Asked], Answer]] | None = None, **variables: str
 ) -> AsyncIterator[Asker]:
     clock, pool = FakeClock(), Pool()
-    async with serving(FaultServer(Sandbox(ROWS), dict(others or {}), PER_PAGE)) as server:
+    async with serving(FaultServer(Sandbox(ROWS, FOUR), dict(others or {}), PER_PAGE)) as server:
         environment = {
             **server.sandbox.environment(server.origin),
             **{name: value.format(origin=server.origin) for name, value in variables.items()},
@@ -286,7 +287,7 @@ async def test_a_link_to_another_origin_ends_the_reading_and_carries_no_key_ther
     links: list[str] = []
     settings = {"LINKED_API_KEY": "key-of-linked", "LINKED_BASE_URL": "{origin}/linked"}
     async with (
-        serving(FaultServer(Sandbox({}))) as elsewhere,
+        serving(FaultServer(Sandbox({}, FOUR))) as elsewhere,
         asker(Linked, others={"linked": linked(links)}, **settings) as a,
     ):
         links.append(link.format(port=elsewhere.port, own=a.server.port))

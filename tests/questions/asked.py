@@ -173,6 +173,13 @@ def created_in(first: str, after: str) -> Callable[[Record], bool]:
     return lambda r: r.created is not None and date(first) <= r.created < date(after)
 
 
+def reason(facts: Mapping[str, Any]) -> str:
+    """Why something failed, in its vendor's words."""
+    return str(
+        facts["error_message"] if "error_message" in facts else facts["operation_status"]["description"]
+    )
+
+
 QUESTIONS = (
     # --- how big, how many -----------------------------------------------------------------------------
     Question(
@@ -290,9 +297,9 @@ QUESTIONS = (
         "Which audiences failed, and why?",
         "list_audiences",
         {"status": "failed", "detail": "full"},
-        lambda records: {r.ref: r.raw["error_message"] for r in records if r.status == "failed"},
-        lambda answer: {row["ref"]: row["details"]["error_message"] for row in answer["audiences"]},
-        vendors=("whop",),
+        lambda records: {r.ref: reason(r.raw) for r in records if r.status == "failed"},
+        lambda answer: {row["ref"]: reason(row["details"]) for row in answer["audiences"]},
+        vendors=("whop", "meta"),
     ),
     Question(
         "still_processing",
@@ -326,7 +333,7 @@ QUESTIONS = (
         "Which audiences are between 20,000 and 30,000?",
         "list_audiences",
         {"min_size": 20_000, "max_size": 30_000},
-        those(lambda r: 20_000 <= (r.size or 0) <= 30_000),
+        those(lambda r: (r.size or 0) >= 20_000 and (r.size_max or r.size or 0) <= 30_000),
         refs_and_sizes,
     ),
     Question(
@@ -355,9 +362,11 @@ QUESTIONS = (
         {"type": "lookalike", "limit": 3},
         totals_of(lambda r: r.type == "lookalike"),
         lambda answer: (
-            totals(answer) if all("size_note" in row for row in answer["audiences"]) else "no reason"
+            totals(answer)
+            if all("size" in row or "size_note" in row for row in answer["audiences"])
+            else "no reason"
         ),
-        vendors=("whop",),
+        vendors=("whop", "meta"),
     ),
     Question(
         "unknown_sizes_at_commbox",

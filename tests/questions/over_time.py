@@ -60,7 +60,9 @@ def rows_with_change(answer: Answer) -> list[tuple[str, int]]:
 
 def sums(days: int) -> Callable[[list[Record]], Any]:
     def fact(records: list[Record]) -> Any:
-        known = [r for r in records if was_there(r, days) and r.size is not None]
+        there = [r for r in records if was_there(r, days) and r.size is not None]
+        refs = {r.ref for r in there}
+        known = [r for r in there if r.within not in refs]
         now, then = sum(r.size or 0 for r in known), sum(size_then(r, days) or 0 for r in known)
         return then, now, now - then
 

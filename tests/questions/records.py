@@ -14,13 +14,16 @@ from typing import Any
 
 from audience_mcp.sandbox import Sandbox
 
-VENDORS = ("commbox", "batch", "smallest", "whop")
+VENDORS = ("commbox", "batch", "smallest", "whop", "mailchimp", "hubspot", "klaviyo", "meta")
 Raw = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Record:
-    """One audience. `size` is None where nobody knows it."""
+    """One audience. `size` is None where nobody knows it; `size_max`: the upper end where it is a range.
+
+    within: the ref of the audience that it lies in.
+    """
 
     vendor: str
     id: str
@@ -31,6 +34,8 @@ class Record:
     created: datetime | None
     updated: datetime | None
     raw: Raw
+    within: str | None = None
+    size_max: int | None = None
 
     @property
     def ref(self) -> str:
@@ -38,7 +43,8 @@ class Record:
 
     def says(self, *words: str) -> bool:
         """Whether every word occurs in its name, id or description, ignoring case and accents."""
-        text = plain(f"{self.name} {self.id} {self.raw.get('description', '')}")
+        described = self.raw.get("description", self.raw.get("hs_description", ""))
+        text = plain(f"{self.name} {self.id} {described}")
         return all(plain(word) in text for word in words)
 
 
@@ -74,8 +80,10 @@ def biggest_first(of: Iterable[Record]) -> list[Record]:
 
 
 def total(of: Iterable[Record]) -> int:
-    """The sum of the known sizes."""
-    return sum(r.size for r in of if r.size is not None)
+    """The sum of the known sizes, of which none lies within another."""
+    these = list(of)
+    refs = {r.ref for r in these}
+    return sum(r.size for r in these if r.size is not None and r.within not in refs)
 
 
 def at(of: Iterable[Record], *vendors: str) -> list[Record]:
@@ -93,7 +101,7 @@ def the_one(of: Iterable[Record], ref: str) -> Record:
 
 def date(text: str) -> datetime:
     """An ISO date or date-time in UTC, with any number of fractional digits."""
-    found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?Z)?", text)
+    found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|\+00:00))?", text)
     assert found, text
     *whole, fraction = found.groups()
     year, month, day, hour, minute, second = (int(part or 0) for part in whole)
@@ -153,9 +161,78 @@ def _whop(row: Raw, size_at_whop: Callable[[Raw], int | None]) -> Record:
     )
 
 
+def _mailchimp(row: Raw, _: Any) -> Record:
+    if "list_id" not in row:
+        made = date(row["date_created"])
+        size = row["member_count"]
+        return Record("mailchimp", f"list-{row['id']}", row["name"], size, "ready", "static", made, None, row)
+    return Record(
+        "mailchimp",
+        f"segment-{row['list_id']}.{row['id']}",
+        row["name"],
+        row["member_count"],
+        "ready",
+        {"static": "static", "saved": "dynamic", "fuzzy": "unknown"}[row["type"]],
+        date(row["created_at"]),
+        date(row["updated_at"]),
+        row,
+        f"mailchimp:list-{row['list_id']}",
+    )
+
+
+def _hubspot(row: Raw, _: Any) -> Record:
+    return Record(
+        "hubspot",
+        row["listId"],
+        row["name"],
+        row.get("size"),
+        {"COMPLETE": "ready", "PROCESSING": "processing", "PAUSED": "unknown"}[row["processingStatus"]],
+        "dynamic" if row["processingType"] == "DYNAMIC" else "static",
+        date(row["createdAt"]),
+        date(row["updatedAt"]),
+        row,
+    )
+
+
+def _klaviyo(row: Raw, _: Any) -> Record:
+    segment = row["kind"] == "segment"
+    return Record(
+        "klaviyo",
+        f"{row['kind']}-{row['id']}",
+        row["name"],
+        row.get("profile_count"),
+        "processing" if segment and row["is_processing"] else "ready",
+        "dynamic" if segment else "static",
+        date(row["created"]),
+        date(row["updated"]),
+        row,
+    )
+
+
+def _meta(row: Raw, _: Any) -> Record:
+    low = row["approximate_count_lower_bound"]
+    operation, delivery = row["operation_status"]["code"], row["delivery_status"]["code"]
+    return Record(
+        "meta",
+        row["id"],
+        row["name"],
+        None if low < 0 else low,
+        {441: "processing", 433: "failed"}.get(operation, "ready" if delivery == 200 else "unknown"),
+        {"CUSTOM": "static", "LOOKALIKE": "lookalike"}.get(row["subtype"], "dynamic"),
+        datetime.fromtimestamp(row["time_created"], timezone.utc),
+        datetime.fromtimestamp(row["time_updated"], timezone.utc),
+        row,
+        size_max=None if low < 0 else row["approximate_count_upper_bound"],
+    )
+
+
 _RECORD: Mapping[str, Callable[[Raw, Any], Record]] = {
     "commbox": _commbox,
     "batch": _batch,
     "smallest": _smallest,
     "whop": _whop,
+    "mailchimp": _mailchimp,
+    "hubspot": _hubspot,
+    "klaviyo": _klaviyo,
+    "meta": _meta,
 }

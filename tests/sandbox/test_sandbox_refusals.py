@@ -156,5 +156,5 @@ async def test_smallest_answers_an_unknown_route_with_html(call: Caller, path: s
 
 
 async def test_a_path_of_no_vendor_is_a_404(call: Caller) -> None:
-    assert (await call.http.get(f"{call.origin}/mailchimp/audiences")).status_code == 404
+    assert (await call.http.get(f"{call.origin}/acme/audiences")).status_code == 404
     assert (await call.http.get(call.origin)).status_code == 404

@@ -98,6 +98,10 @@ def test_the_environment_names_every_vendor_below_the_origin() -> None:
         "BATCH_BASE_URL": "http://127.0.0.1:4321/batch/2.11",
         "SMALLEST_BASE_URL": "http://127.0.0.1:4321/smallest/atoms/v1",
         "WHOP_BASE_URL": "http://127.0.0.1:4321/whop/api/v1",
+        "MAILCHIMP_BASE_URL": "http://127.0.0.1:4321/mailchimp/3.0",
+        "HUBSPOT_BASE_URL": "http://127.0.0.1:4321/hubspot",
+        "KLAVIYO_BASE_URL": "http://127.0.0.1:4321/klaviyo",
+        "META_BASE_URL": "http://127.0.0.1:4321/meta/v26.0",
     }
     assert env["SMALLEST_API_KEY"].startswith("sk_")
     assert env["WHOP_ACCOUNT_ID"].startswith("biz_")
@@ -110,8 +114,8 @@ def test_a_vendor_can_be_given_other_rows_and_the_rest_keep_theirs() -> None:
 
 
 def test_rows_for_an_unknown_vendor_are_an_error() -> None:
-    with pytest.raises(ValueError, match="mailchimp"):
-        Sandbox({"mailchimp": []})
+    with pytest.raises(ValueError, match="acme"):
+        Sandbox({"acme": []})
 
 
 def test_two_sandboxes_share_no_rows() -> None:
@@ -119,8 +123,11 @@ def test_two_sandboxes_share_no_rows() -> None:
     assert Sandbox().rows["batch"][0]["name"] != "changed"
 
 
-IDS = {"commbox": "id", "batch": "name", "smallest": "_id", "whop": "id"}
-SIZES = {"commbox": "user_count", "batch": "nb_ids", "smallest": "memberCount", "whop": "total_rows"}
+IDS = {"commbox": "id", "batch": "name", "smallest": "_id", "whop": "id", "mailchimp": "id",
+       "hubspot": "listId", "klaviyo": "id", "meta": "id"}  # fmt: skip
+SIZES = {"commbox": "user_count", "batch": "nb_ids", "smallest": "memberCount", "whop": "total_rows",
+         "mailchimp": "member_count", "hubspot": "size", "klaviyo": "profile_count",
+         "meta": "approximate_count_lower_bound"}  # fmt: skip
 
 
 @pytest.mark.parametrize("vendor", IDS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,22 @@ class HandClock:
 
     def __call__(self) -> float:
         return self.time
+
+
+@pytest.fixture(autouse=True)
+def _closes_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test leaves open as a killed process would is closed after it."""
+    left: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def remembered(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        left.append(connect(*arguments, **options))
+        return left[-1]
+
+    monkeypatch.setattr("audience_mcp.store.sqlite.sqlite3.connect", remembered)
+    yield
+    for connection in left:
+        connection.close()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from audience_mcp.store import default_folder, guard, open_store, sqlite
 from audience_mcp.store.filesystems import network_type
 from audience_mcp.store.sqlite import HISTORY, READINGS, SqliteStore
 from audience_mcp.store.values import StoredReading, from_ms
+from tests.support.process import with_tests
 
 MOMENT = 1_795_000_000_000
 ROWS = [Row(f"a{n}", f"Audience {n}", n) for n in range(3000)]
@@ -215,7 +216,7 @@ print(anyio.run(use, store, ROWS * 10), store.take_note())
 @pytest.mark.skipif(sys.platform == "win32", reason="limits on files are POSIX's")
 def test_a_limit_on_the_size_of_files_is_done_without(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(folder)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", with_tests(LIMITED), str(folder)], capture_output=True, text=True, timeout=60
     )
     assert done.stdout.startswith("(False, ")
     assert "could not be used" in done.stdout

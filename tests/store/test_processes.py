@@ -21,6 +21,7 @@ from audience_mcp.store.values import to_ms
 from tests.store.conftest import HandClock
 from tests.store.worker import RATE, ROWS, open_at
 from tests.support.postgres import schema
+from tests.support.process import with_tests
 
 WITHIN_S = 60
 
@@ -36,7 +37,8 @@ def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 @contextmanager
 def worker(what: str, where: str, *rest: object) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.store.worker", what, where, *map(str, rest)]
+    code = with_tests("from tests.store.worker import main\nmain()")
+    command = [sys.executable, "-c", code, what, where, *map(str, rest)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process

@@ -17,6 +17,7 @@ from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
 from tests.support.postgres import schema
 from tests.support.process import Spoken, program
+from tests.support.served import FOUR
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ class Vendors(Sandbox):
     """The sandbox, with what it was asked and when. begun: set once Batch has been asked for a page."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(vendors=FOUR)
         self.asked: list[tuple[float, str]] = []
         self.begun = anyio.Event()
 

@@ -76,7 +76,8 @@ def make(where: str) -> None:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Do what the command line says."""
     what, where, *rest = sys.argv[1:]
     if what == "take_turns":
         take_turns(where, int(rest[0]))

@@ -17,6 +17,7 @@ from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.apart import apart
+from tests.support.served import FOUR
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Switched(Sandbox):
     """A sandbox of which single vendors can be made to answer something else."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(vendors=FOUR)
         self.instead: dict[str, Answer] = {}
 
     def answer(self, asked: Asked) -> Answer:

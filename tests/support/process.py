@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -31,6 +32,14 @@ PASSED_ON = (
     "PYTHONSAFEPATH",
     "COVERAGE_PROCESS_START",
 )
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def with_tests(code: str) -> str:
+    """Code for `python -c` that can import the tests, wherever the package itself comes from."""
+    return f"import sys\nsys.path.append({str(ROOT)!r})\n{code}"
 
 
 def environment(**variables: str) -> dict[str, str]:

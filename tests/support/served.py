@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,17 @@ from audience_mcp.server.tools import build_server
 from audience_mcp.store import open_store
 from audience_mcp.vendors.registry import load_vendors
 
+FOUR = ("commbox", "batch", "smallest", "whop")
+"""Enough vendors for most tests: with pages and without, with totals and without."""
+
 
 class Recording(Sandbox):
     """A sandbox that remembers what it was asked."""
 
-    def __init__(self, data: Mapping[str, Sequence[object]] | None = None) -> None:
-        super().__init__(data)
+    def __init__(
+        self, data: Mapping[str, Sequence[object]] | None = None, vendors: Collection[str] = FOUR
+    ) -> None:
+        super().__init__(data, vendors)
         self.asked: list[Asked] = []
 
     def answer(self, asked: Asked) -> Answer:
@@ -47,12 +52,13 @@ async def connected(
     mode: str = "auto",
     environment: Mapping[str, str | None] | None = None,
     store: Path | None = None,
+    vendors: Collection[str] = FOUR,
 ) -> AsyncIterator[Connected]:
-    """A client connected in memory to the server, which reads a sandbox with `data`.
+    """A client connected in memory to the server, which reads a sandbox of `vendors` with `data`.
 
     environment: variables to add, or to take away where None. store: a folder for what is remembered.
     """
-    sandbox = Recording(data)
+    sandbox = Recording(data, vendors)
     async with serve(sandbox) as origin:
         merged = {**sandbox.environment(origin), **(environment or {})}
         configured = load_configuration(

@@ -27,6 +27,7 @@ from tests.support.browser import find_browser
 from tests.support.hosting import hosted, started
 from tests.support.inspector import inspector
 from tests.support.process import environment
+from tests.support.served import FOUR
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(500)]
 
@@ -128,7 +129,7 @@ def vendors() -> Iterator[dict[str, str]]:
         {"name": f"hostile_{n}", "display_name": name, "nb_ids": n + 1, "indexing_state": "APPLIED"}
         for n, name in enumerate(HOSTILE)
     ]
-    sandbox = Sandbox({**Sandbox().rows, "batch": rows, "commbox": [], "smallest": []})
+    sandbox = Sandbox({**Sandbox(vendors=FOUR).rows, "batch": rows, "commbox": [], "smallest": []})
     with (
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(sandbox)) as origin,

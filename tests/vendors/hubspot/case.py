@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from audience_mcp.sandbox import hubspot as api
+from audience_mcp.sandbox.answers import answer_as
 from audience_mcp.testing import Case, Facts, Served, serve_api
 from audience_mcp.vendors.registry import built_in_vendors
-from tests.vendors.hubspot import api
 
 TYPES = {"DYNAMIC": "dynamic", "MANUAL": "static", "SNAPSHOT": "static"}
 STATUSES = {"COMPLETE": "ready", "PROCESSING": "processing"}
@@ -36,7 +37,7 @@ ROWS = [
 @asynccontextmanager
 async def served(rows: Sequence[object]) -> AsyncIterator[Served]:
     """These lists, and the variables that lead to them."""
-    async with serve_api(lambda asked: api.answer(asked, rows)) as (origin, asked):
+    async with serve_api(lambda asked: answer_as(api, asked, rows)) as (origin, asked):
         yield Served({"HUBSPOT_ACCESS_TOKEN": api.KEY, "HUBSPOT_BASE_URL": origin}, asked)
 
 

@@ -11,13 +11,15 @@ from hubspot import HubSpot as Sdk
 from hubspot.crm.lists import ListSearchRequest
 
 from audience_mcp.catalog.query import ListQuery
+from audience_mcp.sandbox import hubspot as api
+from audience_mcp.sandbox.answers import answer_as
+from audience_mcp.sandbox.exchange import RefusedError
 from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status
 from audience_mcp.testing import Answer, Asked, Served, serve_api
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors.hubspot import HubSpot
 from tests.vendors.bodies import account
-from tests.vendors.hubspot import api
 from tests.vendors.hubspot.case import CASE, ROWS, a_list, served
 
 pytestmark = pytest.mark.anyio
@@ -82,8 +84,8 @@ async def test_a_cursor_that_has_grown_old_begins_the_reading_anew_once() -> Non
     def answer(asked: Asked) -> Answer:
         if stale and b"after" in asked.body:
             stale.clear()
-            return api.refused(400, "VALIDATION_ERROR", subCategory="INVALID_CURSOR")
-        return api.answer(asked, ROWS)
+            return api.refusal(RefusedError(400, "…", param="after"))
+        return answer_as(api, asked, ROWS)
 
     async with serve_api(answer) as (origin, asked):
         there = Served({"HUBSPOT_ACCESS_TOKEN": api.KEY, "HUBSPOT_BASE_URL": origin}, asked)

@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from audience_mcp.sandbox import klaviyo as api
+from audience_mcp.sandbox.answers import answer_as
 from audience_mcp.testing import Case, Facts, Served, serve_api
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.clock import FakeClock
-from tests.vendors.klaviyo import api
 
 DATES = {"created": "2026-01-02T03:04:05+00:00", "updated": "2026-02-02T03:04:05+00:00"}
 
@@ -45,7 +46,7 @@ ROWS = [
 @asynccontextmanager
 async def served(rows: Sequence[object]) -> AsyncIterator[Served]:
     """These lists and segments, and the variables that lead to them."""
-    async with serve_api(lambda asked: api.answer(asked, rows)) as (origin, asked):
+    async with serve_api(lambda asked: answer_as(api, asked, rows)) as (origin, asked):
         variables = {"KLAVIYO_API_KEY": api.KEY, "KLAVIYO_BASE_URL": origin}
         yield Served({**variables, "AUDIENCE_MCP_DEADLINE_S": "3600"}, asked)
 

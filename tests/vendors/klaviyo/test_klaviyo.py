@@ -10,12 +10,13 @@ from anyio.to_thread import run_sync
 from klaviyo_api import KlaviyoAPI
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.sandbox import klaviyo as api
+from audience_mcp.sandbox.answers import answer_as
 from audience_mcp.sources.responses import describe_status
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors.klaviyo import Klaviyo
 from tests.vendors.bodies import account
 from tests.vendors.documents import Document, exchanged, needs_documents
-from tests.vendors.klaviyo import api
 from tests.vendors.klaviyo.case import CASE, ROWS, a_list, a_segment, served
 
 pytestmark = pytest.mark.anyio
@@ -134,7 +135,7 @@ async def test_requests_and_answers_are_as_klaviyos_document_has_them() -> None:
     async with served(rows) as there, open_case(CASE, there) as catalog:
         await catalog.list_audiences(ListQuery(limit=0))
         await catalog.get_audience(GetQuery(audience="klaviyo:segment-Tq4Wz9"))
-    checked = exchanged("klaviyo", there.asked, lambda asked: api.answer(asked, rows), patched)
+    checked = exchanged("klaviyo", there.asked, lambda asked: answer_as(api, asked, rows), patched)
     alone = ["/api/lists/Yx12ab", "/api/segments/Tq4Wz9"]
     assert sorted(set(checked)) == sorted(
         [*alone, "/api/lists", "/api/segments", "/api/segment-values-reports"]

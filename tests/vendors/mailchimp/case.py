@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from audience_mcp.sandbox import mailchimp as api
+from audience_mcp.sandbox.answers import answer_as
 from audience_mcp.testing import Case, Facts, Served, serve_api
 from audience_mcp.vendors.registry import built_in_vendors
-from tests.vendors.mailchimp import api
 
 MADE, CHANGED = "2026-02-03T04:05:06+00:00", "2026-02-05T00:00:00+00:00"
 TYPES = {"static": "static", "saved": "dynamic"}
@@ -37,7 +38,7 @@ ROWS = [
 @asynccontextmanager
 async def served(rows: Sequence[object]) -> AsyncIterator[Served]:
     """These lists and segments, and the variables that lead to them."""
-    async with serve_api(lambda asked: api.answer(asked, rows)) as (origin, asked):
+    async with serve_api(lambda asked: answer_as(api, asked, rows)) as (origin, asked):
         yield Served({"MAILCHIMP_API_KEY": api.KEY, "MAILCHIMP_BASE_URL": f"{origin}/3.0"}, asked)
 
 

@@ -7,12 +7,13 @@ from anyio.to_thread import run_sync
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import Source, load_configuration
 from audience_mcp.sandbox import Answer, Asked
+from audience_mcp.sandbox import mailchimp as api
+from audience_mcp.sandbox.answers import answer_as
 from audience_mcp.sources.pager import row_of
 from audience_mcp.testing import Served, serve_api
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors import Response
 from audience_mcp.vendors.mailchimp import Mailchimp
-from tests.vendors.mailchimp import api
 from tests.vendors.mailchimp.case import CASE, ROWS, served
 
 pytestmark = pytest.mark.anyio
@@ -96,7 +97,8 @@ async def test_a_list_that_is_deleted_while_it_is_read_loses_nothing_else() -> N
     gone = "00000000ff"
 
     def answer(asked: Asked) -> Answer:
-        return api.refused(404, "Resource Not Found") if gone in asked.path else api.answer(asked, ROWS)
+        rows = [row for row in ROWS if not (gone in asked.path and row["id"] == gone)]
+        return answer_as(api, asked, rows)
 
     async with serve_api(answer) as (origin, asked):
         there = Served({"MAILCHIMP_API_KEY": api.KEY, "MAILCHIMP_BASE_URL": f"{origin}/3.0"}, asked)
@@ -104,6 +106,19 @@ async def test_a_list_that_is_deleted_while_it_is_read_loses_nothing_else() -> N
             found = await catalog.list_audiences(ListQuery(limit=0))
     assert found.matched == len(ROWS) - 1
     assert any("deleted while it was being read" in note for note in found.notes or [])
+
+
+async def test_a_group_counts_what_lies_within_an_audience_of_another_group() -> None:
+    async with served(ROWS) as there, open_case(CASE, there) as catalog:
+        answer = await catalog.list_audiences(ListQuery(group_by="kind"))
+    lists = sum(int(str(row["member_count"])) for row in ROWS if "list_id" not in row)
+    assert {group.key: group.sum_of_sizes for group in answer.groups or ()} == {
+        "list": lists,
+        "segment": 35 + 3,
+        "tag": 12,
+    }
+    assert answer.sum_of_sizes == lists
+    assert any("a group only those that lie within another of its own" in note for note in answer.notes or [])
 
 
 def test_a_list_without_a_count_has_no_size() -> None:

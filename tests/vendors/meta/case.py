@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from audience_mcp.sandbox import Answer, Asked, meta
-from audience_mcp.sandbox.exchange import RefusedError
+from audience_mcp.sandbox import meta
+from audience_mcp.sandbox.answers import answer_as
 from audience_mcp.testing import Case, Facts, Served, serve_api
 from audience_mcp.vendors.registry import built_in_vendors
 
@@ -17,14 +17,7 @@ ROWS = meta.meta_rows()
 @asynccontextmanager
 async def served(rows: Sequence[object]) -> AsyncIterator[Served]:
     """These rows as Meta serves them, and the variables that lead there."""
-
-    def answer(asked: Asked) -> Answer:
-        try:
-            return meta.answer(asked, rows)
-        except RefusedError as refused:
-            return meta.refusal(refused)
-
-    async with serve_api(answer) as (origin, asked):
+    async with serve_api(lambda asked: answer_as(meta, asked, rows)) as (origin, asked):
         yield Served(meta.environment(origin), asked)
 
 
