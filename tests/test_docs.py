@@ -36,6 +36,17 @@ def test_the_first_two_commands_are_the_demo_and_the_tests() -> None:
         assert command.startswith("python3 -m venv .venv && .venv/bin/pip install -q ")
 
 
+@pytest.mark.slow
+def test_the_answers_shown_are_those_of_the_demo() -> None:
+    (shown,) = re.findall(r"```text\n(.*?)```", README, re.S)
+    done = subprocess.run(
+        [sys.executable, "-m", "audience_mcp", "demo"], capture_output=True, env=environment(), timeout=60
+    )
+    said = done.stdout.decode().splitlines()
+    lines = [line for line in shown.splitlines() if line]
+    assert [line for line in said if line in lines] == lines
+
+
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_host_configuration_sets_up_the_vendors_whose_keys_it_holds(entry: dict[str, Any]) -> None:
     assert entry["command"] == PROGRAM
