@@ -299,16 +299,18 @@ class Pager:
         listing = step.request.listing
         if listing is None or error.passing:
             raise error
-        if error.status in listing.absent_on:
+        if error.status in listing.empty_on:
+            note = ""
+        elif error.status in listing.absent_on:
             note = MESSAGES["absent"].format(kind=listing.kind or "audience")
         elif listing.within is not None and error.status == 404:
             note = MESSAGES["gone"].format(kind=listing.within)
         else:
             raise error
-        if note not in self.notes:
+        if note and note not in self.notes:
             self.notes.append(note)
         self.pages += 1
-        step.listing.total = step.listing.total or 0
+        step.listing.total = step.listing.total or step.listing.read
         self._finish(step)
 
     def _give_up(self, listing: _List, error: VendorError) -> bool:

@@ -26,7 +26,8 @@ class Listing:
     kind: the vendor's word for one row, where it has several; a row's id then begins with `prefix`, which
     is the kind where it is not given (`list-8`). within: the kind of the listing whose rows each have one
     such list of their own (`segment-0a1b2c3d4e.880011`).
-    absent_on: HTTP statuses by which the API says that there is no such list, on this plan or at all.
+    absent_on: HTTP statuses by which the API says that there is no such list, on this plan or at all;
+    empty_on: those by which it says that there are no rows, or none after those before.
     note: what the reader must know of it whenever it is read.
     """
 
@@ -42,6 +43,7 @@ class Listing:
     within: str | None = None
     rows_may_lack: Collection[str] | None = None
     absent_on: tuple[int, ...] = ()
+    empty_on: tuple[int, ...] = ()
     pace: str = ""
 
     def request(self, values: Mapping[str, str], parent: str | None = None) -> Request:

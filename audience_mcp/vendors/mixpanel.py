@@ -45,7 +45,6 @@ class Mixpanel(Vendor):
         "forbidden": "The service account in {username} needs a role in the project in {project_id}, "
         "{region} must say where that project is, and its plan must include the Query API.",
         "invalid_request": "Check {project_id} and, where it is set, {workspace_id}.",
-        "rate_limited": "Mixpanel allows 60 queries an hour to a project, for all programs together.",
     }
 
     def headers(self, values: Values) -> Mapping[str, str]:

@@ -129,7 +129,7 @@ def vendors() -> Iterator[dict[str, str]]:
         {"name": f"hostile_{n}", "display_name": name, "nb_ids": n + 1, "indexing_state": "APPLIED"}
         for n, name in enumerate(HOSTILE)
     ]
-    sandbox = Sandbox({**Sandbox(vendors=FOUR).rows, "batch": rows, "commbox": [], "smallest": []})
+    sandbox = Sandbox({**Sandbox(vendors=FOUR).rows, "batch": rows, "commbox": [], "smallest": []}, FOUR)
     with (
         anyio.from_thread.start_blocking_portal() as portal,
         portal.wrap_async_context_manager(serve(sandbox)) as origin,
