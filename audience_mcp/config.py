@@ -102,12 +102,19 @@ def is_set(value: str | None) -> bool:
     return value is not None and bool(value.strip()) and not _PLACEHOLDER.fullmatch(value.strip())
 
 
-def required_variables(vendor: Vendor) -> list[str]:
-    """The variables a vendor needs, aliases and other ways joined by "or"."""
-    needed = [" or ".join(s.variables) for s in vendor.settings if s.required]
+def describe_needs(vendor: Vendor) -> str:
+    """The variables that a vendor needs: `A (or B), C`, and after them the ways of which one is enough."""
     first = {s.role: s.variables[0] for s in vendor.settings}
-    ways = [" and ".join(first[role] for role in group) for group in vendor.needs_one_of]
-    return [*needed, " or ".join(ways)] if ways else needed
+    needed = [
+        f"{s.variables[0]} (or {' or '.join(s.variables[1:])})" if len(s.variables) > 1 else s.variables[0]
+        for s in vendor.settings
+        if s.required
+    ]
+    ways = [
+        f"{'both ' if len(group) > 1 else ''}{' and '.join(first[role] for role in group)}"
+        for group in vendor.needs_one_of
+    ]
+    return ", ".join(needed) + (f", and {' or '.join(ways)}" if ways else "")
 
 
 def load_configuration(

@@ -413,7 +413,7 @@ def test_with_nothing_configured_every_vendors_variables_are_named(typed: Any, l
     for variable in (
         "COMMBOX_API_KEY",
         "BATCH_PROJECT_KEY",
-        "SMALLEST_API_KEY or ATOMS_API_KEY",
+        "SMALLEST_API_KEY (or ATOMS_API_KEY)",
         "WHOP_ACCOUNT_ID",
     ):
         assert variable in ran.err
@@ -479,7 +479,7 @@ def test_check_tells_which_vendors_are_not_set_up(typed: Any, monkeypatch: pytes
     assert ran.code == 1
     assert "Set WHOP_ACCOUNT_ID." in ran.out
     unset = ran.out.split("Not set up")[1]
-    for line in ("CommBox COMMBOX_API_KEY", "Batch BATCH_REST_API_KEY and BATCH_PROJECT_KEY"):
+    for line in ("CommBox COMMBOX_API_KEY", "Batch BATCH_REST_API_KEY, BATCH_PROJECT_KEY"):
         assert line in [" ".join(shown.split()) for shown in unset.splitlines()]
     assert "Whop" not in unset
     assert "Whop (" not in ran.out

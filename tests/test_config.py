@@ -11,9 +11,9 @@ from audience_mcp.config import (
     Configuration,
     Settings,
     Source,
+    describe_needs,
     is_set,
     load_configuration,
-    required_variables,
 )
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.vendors.registry import built_in_vendors
@@ -79,18 +79,16 @@ def test_what_is_not_set_has_its_documented_default() -> None:
 
 
 def test_the_variables_a_vendor_needs_are_named_with_their_aliases() -> None:
-    needed = {kind.name: required_variables(kind) for kind in KINDS}
-    assert needed["commbox"] == ["COMMBOX_API_KEY"]
-    assert needed["batch"] == ["BATCH_REST_API_KEY", "BATCH_PROJECT_KEY"]
-    assert needed["smallest"] == ["SMALLEST_API_KEY or ATOMS_API_KEY"]
+    needed = {kind.name: describe_needs(kind) for kind in KINDS}
+    assert needed["commbox"] == "COMMBOX_API_KEY"
+    assert needed["batch"] == "BATCH_REST_API_KEY, BATCH_PROJECT_KEY"
+    assert needed["onesignal"] == "ONESIGNAL_REST_API_KEY (or ONESIGNAL_API_KEY), ONESIGNAL_APP_ID"
 
 
 def test_where_one_of_several_ways_will_do_each_is_named() -> None:
     (shopify,) = [kind for kind in KINDS if kind.name == "shopify"]
-    assert required_variables(shopify) == [
-        "SHOPIFY_SHOP",
-        "SHOPIFY_ACCESS_TOKEN or SHOPIFY_CLIENT_ID and SHOPIFY_CLIENT_SECRET",
-    ]
+    ways = "SHOPIFY_ACCESS_TOKEN or both SHOPIFY_CLIENT_ID and SHOPIFY_CLIENT_SECRET"
+    assert describe_needs(shopify) == f"SHOPIFY_SHOP, and {ways}"
 
 
 def test_the_alias_of_a_key_serves_and_the_documented_name_goes_first() -> None:

@@ -31,7 +31,7 @@ from audience_mcp.catalog.remembered import (
     goes_further,
 )
 from audience_mcp.catalog.select import select
-from audience_mcp.config import Account, Configuration, required_variables
+from audience_mcp.config import Account, Configuration, describe_needs
 from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import ToolError
@@ -56,7 +56,7 @@ MESSAGES = {
     "nothing_read": "No source could be read, so nothing is known of any audience:\n{errors}",
     "unconfigured": "No vendor is configured yet. Ask the user to set the variables of at least one in the "
     "configuration of this MCP server, and to restart it. Vendors: {vendors}. Their variables are listed by "
-    "audience-mcp check, and in the README.",
+    "audience-mcp check.",
     "vendor_unconfigured": "{title} is not configured: set {needs} and restart this MCP server. {there}",
     "no_source": "There is no source '{name}'.{near} {there}",
     "configured": "Configured: {names}.",
@@ -187,7 +187,7 @@ class Catalog:
         there = MESSAGES["configured"].format(names=", ".join(self._readers) or "nothing yet")
         vendor = self._configuration.vendors.get(given.strip().lower())
         if vendor is not None:
-            needs = " and ".join(required_variables(vendor))
+            needs = describe_needs(vendor)
             return MESSAGES["vendor_unconfigured"].format(title=vendor.title, needs=needs, there=there)
         similar = difflib.get_close_matches(given.strip().lower(), self._readers, 1)
         near = f" Did you mean '{similar[0]}'?" if similar else ""

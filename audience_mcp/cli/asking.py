@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import anyio
 
 from audience_mcp.cli import FAILED, INTERRUPTED, MISUSED, Stop, say
-from audience_mcp.config import Configuration, required_variables
+from audience_mcp.config import Configuration, describe_needs
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.core.process import exit_within
 from audience_mcp.core.progress import Progress
@@ -37,7 +37,7 @@ def _warn(text: str) -> None:
 
 def explain_unconfigured(configuration: Configuration) -> str:
     """What to set, vendor by vendor."""
-    needs = [f"  {v.title}: {' and '.join(required_variables(v))}" for v in configuration.vendors.values()]
+    needs = [f"  {v.title}: {describe_needs(v)}" for v in configuration.vendors.values()]
     return "\n".join(
         [
             "no vendor is configured. Set the variables of at least one:",

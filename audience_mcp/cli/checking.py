@@ -11,7 +11,7 @@ from audience_mcp.catalog.models import to_dict
 from audience_mcp.cli import FAILED, OK, refuse
 from audience_mcp.cli.asking import explain_unconfigured, run_to_exit, show_progress, start
 from audience_mcp.cli.output import Column, Output, count_noun, ignore_broken_pipe, write_json
-from audience_mcp.config import Configuration, required_variables
+from audience_mcp.config import Configuration, describe_needs
 from audience_mcp.store import default_folder, is_database
 
 
@@ -73,7 +73,7 @@ def _show(checked: Sequence[Checked], configuration: Configuration, out: Output,
         out.line("Not set up, with the variables that each needs:")
         out.table(
             [Column("", style="dim", whole=True), Column("", style="dim")],
-            [[f"  {v.title}", " and ".join(required_variables(v))] for v in unset],
+            [[f"  {v.title}", describe_needs(v)] for v in unset],
         )
 
 
