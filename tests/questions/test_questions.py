@@ -11,10 +11,12 @@ from tests.questions.asked import Question
 from tests.questions.asking import Run
 from tests.questions.every import QUESTIONS
 from tests.questions.records import Record, truth
+from tests.support.served import connected, text_of
 
 GROWTH = 1.05
 RENEW = "If that is meant, renew the table: python -m tests.questions.renew"
 MOST_FOR_TOOLS = 950
+MOST_FOR_TOTALS = 250
 MOST_FOR_INSTRUCTIONS = 2_048
 
 every_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
@@ -86,6 +88,15 @@ def test_there_are_at_least_28_questions_and_no_two_have_the_same_words() -> Non
 def test_both_tools_together_cost_at_most_950_tokens(run: Run) -> None:
     assert len(run.tools) == 2
     assert sum(asking.tokens(asking.definition(tool)) for tool in run.tools) <= MOST_FOR_TOOLS
+
+
+@pytest.mark.anyio
+async def test_the_totals_of_four_sources_cost_at_most_250_tokens() -> None:
+    async with connected() as there:
+        result = await there.client.call_tool("list_audiences", {"limit": 0})
+    assert isinstance(result.structured_content, dict)
+    assert len(result.structured_content["sources"]) == 4
+    assert asking.cost(text_of(result))["tokens"] <= MOST_FOR_TOTALS
 
 
 def test_the_instructions_fit_where_clients_cut_them_and_name_the_sources(run: Run) -> None:
