@@ -15,6 +15,7 @@ def main() -> None:
     if arguments in ([], ["--sandbox"]):
         # Nothing made while importing is ever garbage: looking for it costs start-up and exit time.
         gc.disable()
+        _build_models_late()
         from audience_mcp.server.stdio import serve
 
         tune_gc()
@@ -22,6 +23,16 @@ def main() -> None:
     from audience_mcp.cli import run
 
     sys.exit(run(arguments))
+
+
+def _build_models_late() -> None:
+    """Let models be built when they are first used. The SDK has hundreds, of which a session uses a few.
+
+    It holds for all of the process, which is why it is set here and nowhere else.
+    """
+    from pydantic import BaseModel
+
+    BaseModel.model_config["defer_build"] = True
 
 
 if __name__ == "__main__":
