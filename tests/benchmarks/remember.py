@@ -82,29 +82,38 @@ async def _one_page(variables: dict[str, str]) -> float:
 
 
 def storing(runs: int = TURNS) -> list[str]:
-    """The same reading, in turns with and without a store; CPU of the whole process."""
-    ratios, without, stored = [], [], []
+    """The same reading, in turns without a store, with shared turns alone, and stored; CPU of all threads."""
+    plain: list[float] = []
+    turned: list[float] = []
+    stored: list[float] = []
     with vendor(STORED // 4, 0) as variables:
         _read(variables, None)
         for _ in range(runs):
-            with tempfile.TemporaryDirectory() as folder:
-                plain, kept = _read(variables, None), _read(variables, folder)
-            without.append(plain)
-            stored.append(kept)
-            ratios.append(kept / plain)
+            plain.append(_read(variables, None))
+            for saves, cpu in (("no", turned), ("yes", stored)):
+                with tempfile.TemporaryDirectory() as folder:
+                    cpu.append(_read(variables, folder, saves))
     return [
         f"| {STORED:,} audiences | CPU | to not stored |",
         "|---|---|---|",
-        f"| read | {statistics.median(without):.2f} s | 1.00 |",
-        f"| read and stored | {statistics.median(stored):.2f} s | {statistics.median(ratios):.2f} |",
+        f"| read | {statistics.median(plain):.2f} s | 1.00 |",
+        f"| read, Batch at a pace that all processes share | {statistics.median(turned):.2f} s | "
+        f"{_ratio(turned, plain):.2f} |",
+        f"| read so, and stored | {statistics.median(stored):.2f} s | {_ratio(stored, plain):.2f} |",
+        f"| storing alone | | {_ratio(stored, plain) - _ratio(turned, plain):.2f} |",
     ]
 
 
-def _read(variables: dict[str, str], folder: str | None) -> float:
+def _ratio(cpu: list[float], to: list[float]) -> float:
+    """The median of the ratios of runs that took turns."""
+    return statistics.median(each / other for each, other in zip(cpu, to, strict=True))
+
+
+def _read(variables: dict[str, str], folder: str | None, saves: str = "yes") -> float:
     said = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.ours"],
         input=json.dumps(variables) + "\n\n",
-        env={**os.environ, "BENCHMARK_STORE": folder or ""},
+        env={**os.environ, "BENCHMARK_STORE": folder or "", "BENCHMARK_SAVES": saves},
         capture_output=True,
         text=True,
         check=True,
