@@ -106,7 +106,7 @@ def describe_needs(vendor: Vendor) -> str:
     """The variables that a vendor needs: `A (or B), C`, and after them the ways of which one is enough."""
     first = {s.role: s.variables[0] for s in vendor.settings}
     needed = [
-        f"{s.variables[0]} (or {' or '.join(s.variables[1:])})" if len(s.variables) > 1 else s.variables[0]
+        f"{first[s.role]} (or {' or '.join(s.variables[1:])})" if len(s.variables) > 1 else first[s.role]
         for s in vendor.settings
         if s.required
     ]
