@@ -286,6 +286,21 @@ async def test_a_count_that_cannot_be_read_is_unknown_and_not_zero(body: object)
     assert answer.unknown_sizes == 1
 
 
+async def test_a_count_that_could_not_be_read_is_asked_for_again_by_the_next_reading() -> None:
+    api, well = Api([1, 2], FakeClock()), False
+
+    async def fetch(request: Request) -> object:
+        return await api.fetch(request) if well or request.path == "list" else {"counts": None}
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [Counting()])
+    async with open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog:
+        assert (await catalog.list_audiences(ListQuery())).unknown_sizes == 2
+        well = True
+        api.clock.advance(60)
+        later = await catalog.list_audiences(ListQuery(refresh=True))
+    assert (later.unknown_sizes, later.sum_of_sizes) == (0, 30)
+
+
 async def test_a_count_that_leaves_an_audience_out_leaves_its_size_unknown() -> None:
     class Forgetful(Counting):
         def parse_counts(self, body: object, rows: Sequence[Row]) -> Mapping[str, Counted]:

@@ -38,6 +38,7 @@ MESSAGES = {
     "refused": "the vendor refused to count this audience",
     "odd_id": "not counted: its id is not like those that the vendor documents",
     "missing": "the vendor's count has no figure for this audience",
+    "unreadable": "the vendor's count could not be read",
     "counted_at": "counted at {when}",
     "pending": "{source}: {done:,} of {wanted:,} sizes counted; counting goes on. Ask again in {seconds} s "
     "to continue.",
@@ -214,7 +215,9 @@ class SizeCounter:
             body = await self._fetch(self._vendor.count_request(batch, self._account.values))
             counts = self._vendor.parse_counts(body, batch)
         except UnexpectedShape:
-            counts = {row.id: Counted(None, "the vendor's count could not be read") for row in batch}
+            for row in batch:  # it is not kept, so that the next reading asks again
+                self._set(row, Counted(None, MESSAGES["unreadable"]), None)
+            return
         except VendorError as e:
             if e.status not in REFUSED or e.passing:
                 raise

@@ -234,7 +234,7 @@ class FaultServer:
         try:
             while True:
                 asked, target = await _read(reader)
-                seen, honest = self._honest(asked, target, number)
+                seen, honest = await self._honest(asked, target, number)
                 self.seen.append(seen)
                 exchange = Exchange(self, seen, honest, reader, writer)
                 rule = next((r for r in self._rules if r.takes(seen)), None)
@@ -248,7 +248,7 @@ class FaultServer:
             self._open.discard(writer)
             self._tasks.discard(task)
 
-    def _honest(self, asked: Asked, target: str, connection: int) -> tuple[Seen, Answer]:
+    async def _honest(self, asked: Asked, target: str, connection: int) -> tuple[Seen, Answer]:
         """What the sandbox would say, and which page of which vendor it is."""
         vendor = asked.path.split("/")[1] if asked.path.startswith("/") else ""
         if vendor in self.others:
