@@ -48,7 +48,9 @@ async def check(
     found: dict[str, Checked] = {}
 
     async def ask(source: Source) -> None:
-        found[source.name] = checked = await _checked(source, pool, clock, configuration.settings.deadline_s)
+        found[source.name] = checked = await _check_source(
+            source, pool, clock, configuration.settings.deadline_s
+        )
         if told:
             await told(checked)
 
@@ -66,7 +68,7 @@ def all_ok(checked: Sequence[Checked]) -> bool:
     return bool(checked) and all(one.ok for one in checked)
 
 
-async def _checked(source: Source, pool: Pool, clock: Clock, within_s: float) -> Checked:
+async def _check_source(source: Source, pool: Pool, clock: Clock, within_s: float) -> Checked:
     begun = clock.now()
     pager, error = None, source.problem
     if source.account is not None:

@@ -40,8 +40,8 @@ def to_concise(
         status=None if row.status == "ready" else row.status,
         kind=row.kind,
         part_of=f"{source}:{row.part_of}" if row.part_of else None,
-        created_at=_dated(row.created) if created else None,
-        updated_at=_dated(row.updated) if updated else None,
+        created_at=_write_date(row.created) if created else None,
+        updated_at=_write_date(row.updated) if updated else None,
     )
 
 
@@ -59,12 +59,12 @@ def to_full(source: str, vendor: Vendor, row: Row) -> Audience:
     audience.type, audience.status, audience.kind = row.type, row.status, row.kind or vendor.kind
     audience.source, audience.vendor, audience.id = source, vendor.name, row.id
     audience.description = clean(row.description) or None
-    audience.created_at, audience.updated_at = _dated(row.created), _dated(row.updated)
+    audience.created_at, audience.updated_at = _write_date(row.created), _write_date(row.updated)
     audience.details = clean_details(row.details) if row.details else None
     return audience
 
 
-def _dated(value: object) -> str | None:
+def _write_date(value: object) -> str | None:
     when = parse_datetime(value)
     return to_rfc3339(when) if when else None
 

@@ -137,7 +137,7 @@ QUESTIONS = (
 )
 
 
-def _dated(question: Question) -> Question:
+def _put_dates(question: Question) -> Question:
     """The question with the day that is meant."""
     day = (datetime.now(timezone.utc) - timedelta(days=7)).date().isoformat()
     arguments = {name: day if value == WEEK_AGO else value for name, value in question.arguments.items()}
@@ -145,7 +145,7 @@ def _dated(question: Question) -> Question:
 
 
 async def _ask(client: Client, question: Question) -> bool:
-    question = _dated(question)
+    question = _put_dates(question)
     result = await client.call_tool(question.tool, question.arguments)
     print(f"\n? {question.words}\n  {question.tool}({json.dumps(question.arguments, ensure_ascii=False)})")
     if result.is_error or not isinstance(result.structured_content, dict):

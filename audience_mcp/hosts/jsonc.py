@@ -75,13 +75,13 @@ class Document:
         """The document with a member of an object set, in its old place or at the end."""
         old = node.get(key)
         if old is None:
-            return self._appended(node, f"{json.dumps(key, ensure_ascii=False)}: ", value)
+            return self._append(node, f"{json.dumps(key, ensure_ascii=False)}: ", value)
         indent = self._indent(old.start)
-        return self._with(self.text[: old.start] + self._written(value, indent) + self.text[old.end :])
+        return self._with(self.text[: old.start] + self._write(value, indent) + self.text[old.end :])
 
     def add(self, node: Node, value: Any) -> Document:
         """The document with an element at the end of an array."""
-        return self._appended(node, "", value)
+        return self._append(node, "", value)
 
     def drop(self, node: Node, item: Item) -> Document:
         """The document without an item."""
@@ -100,7 +100,7 @@ class Document:
             rest = rest.lstrip()
         return self._with(kept + rest)
 
-    def _appended(self, node: Node, before: str, value: Any) -> Document:
+    def _append(self, node: Node, before: str, value: Any) -> Document:
         text, close = self.text, node.end - 1
         indent = self._indent(node.start)
         inner = indent + self._unit
@@ -113,14 +113,14 @@ class Document:
                 comma = ","  # commas before the closing bracket are this file's way
         return self._with(
             text[:close].rstrip(" \t\r\n")
-            + f"{self._newline}{inner}{before}{self._written(value, inner)}{comma}{self._newline}{indent}"
+            + f"{self._newline}{inner}{before}{self._write(value, inner)}{comma}{self._newline}{indent}"
             + text[close:]
         )
 
     def _with(self, text: str) -> Document:
         return Document(text, comments=self._comments)
 
-    def _written(self, value: Any, indent: str) -> str:
+    def _write(self, value: Any, indent: str) -> str:
         written = json.dumps(value, ensure_ascii=False, indent=self._unit)
         return written.replace("\n", self._newline + indent)
 
@@ -163,7 +163,7 @@ class Document:
                 raise self._fault("brackets nested too deeply")
             return self._container(first, depth)
         if first == '"':
-            self._string()
+            self._parse_string()
             return Node(start, self._at)
         scalar = _SCALAR.match(self.text, start)
         if scalar is None:
@@ -196,7 +196,7 @@ class Document:
         if opening == "{":
             if not self.text.startswith('"', self._at):
                 raise self._fault("no name in quotes where one should be")
-            key = self._string()
+            key = self._parse_string()
             self._skip()
             if not self.text.startswith(":", self._at):
                 raise self._fault("no ':' after a name")
@@ -204,7 +204,7 @@ class Document:
             self._skip()
         return Item(start, self._value(depth + 1), key)
 
-    def _string(self) -> str:
+    def _parse_string(self) -> str:
         try:
             text, self._at = scanstring(self.text, self._at + 1, True)
         except json.JSONDecodeError:

@@ -27,7 +27,7 @@ def app(sandbox: Sandbox | None = None) -> Starlette:
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            asked = await _asked(Request(scope, receive))
+            asked = await _read_request(Request(scope, receive))
         except ClientDisconnect:
             return
         await _response(served.answer(asked))(scope, receive, send)
@@ -81,7 +81,7 @@ async def _stop(server: uvicorn.Server) -> None:
         await asyncio.wait(server.server_state.tasks, timeout=0.1)
 
 
-async def _asked(request: Request) -> Asked:
+async def _read_request(request: Request) -> Asked:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value

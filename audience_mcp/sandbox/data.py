@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from random import Random
 
 from audience_mcp.sandbox.data_whop import whop_rows
-from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seeded, size
+from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seed_random, size
 from audience_mcp.sandbox.hubspot import hubspot_rows
 from audience_mcp.sandbox.klaviyo import klaviyo_rows
 from audience_mcp.sandbox.mailchimp import mailchimp_rows
@@ -46,7 +46,7 @@ def made_up() -> dict[str, list[Row]]:
 
 
 def _commbox() -> list[Row]:
-    draw = seeded(31234)
+    draw = seed_random(31234)
     rows = [
         _commbox_row("31107", "All WhatsApp contacts", "2024-02-19T06:30:00Z", 1_018_642),
         _commbox_row("31112", "VIP", "2025-11-01T08:30:00Z", 8_204),
@@ -83,7 +83,7 @@ def _commbox_row(id: str, name: str, created: str, users: int | None) -> Row:
 
 
 def _batch() -> list[Row]:
-    draw = seeded(230)
+    draw = seed_random(230)
     rows = [_batch_row(*each) for each in _BATCH_BY_HAND]
     for year in (2025, 2026):
         first, last = datetime(year, 1, 2, 6, tzinfo=timezone.utc), datetime(year, 10, 9, tzinfo=timezone.utc)
@@ -124,7 +124,7 @@ _CAMPAIGN_STATUSES = ("draft", "scheduled", "processing", "running", "paused", "
 
 
 def _smallest() -> list[Row]:
-    draw = seeded(24)
+    draw = seed_random(24)
     wanted: list[tuple[str, str | None, int]] = [
         ("VIP", "White-glove customers, human hand-over after the greeting", 412),
         ("Black Friday 2025 call-down", "Everyone who opted in to a call about the sale", 10_000),

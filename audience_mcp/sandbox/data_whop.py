@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
-from audience_mcp.sandbox.drawing import END, START, Row, moment, seeded, size
+from audience_mcp.sandbox.drawing import END, START, Row, moment, seed_random, size
 from audience_mcp.sandbox.names import PRODUCTS
 
 _STATUSES = ("ready", "partial", "pending", "processing", "syncing", "failed")
@@ -16,7 +16,7 @@ _ID_CHARACTERS = "ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789"
 
 def whop_rows() -> list[Row]:
     """250 rows, oldest first; times are Unix seconds, as the API without a version header sends them."""
-    draw = seeded(250)
+    draw = seed_random(250)
     rows = [
         _custom(draw, "All members 2020–2026", 1_204_377, auto_refresh=True),
         _custom(draw, "VIP", 5_031),

@@ -11,7 +11,7 @@ START = datetime(2024, 1, 8, 8, 0, tzinfo=timezone.utc)
 END = datetime(2026, 11, 16, 18, 0, tzinfo=timezone.utc)
 
 
-def seeded(seed: int) -> Random:
+def seed_random(seed: int) -> Random:
     """The same numbers in every process."""
     return Random(seed)  # noqa: S311 - nothing made up here is a secret
 

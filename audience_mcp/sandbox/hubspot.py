@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seeded, size
+from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seed_random, size
 from audience_mcp.sandbox.exchange import Answer, Asked, RefusedError, check_bearer, check_get
 
 KEY = "pat-na1-sandbox-private-app-token"
@@ -55,7 +55,7 @@ def refusal(refused: RefusedError) -> Answer:
     return Answer(refused.status, body, refused.headers)
 
 
-def listed(row: object) -> object:
+def as_listed(row: object) -> object:
     """A row as a listing has it."""
     if not isinstance(row, dict):
         return row
@@ -89,7 +89,7 @@ def _one(rows: Sequence[object], id: str) -> Answer:
 
 def _search(body: Mapping[str, object], rows: Sequence[object], count: int) -> Answer:
     start = int(str(body["offset"]))
-    page = [listed(row) for row in rows[start : start + count]]
+    page = [as_listed(row) for row in rows[start : start + count]]
     end = start + len(page)
     return Answer(200, {"lists": page, "offset": end, "hasMore": end < len(rows), "total": len(rows)})
 
@@ -101,7 +101,7 @@ def _page(body: Mapping[str, object], rows: Sequence[object], count: int) -> Ans
     if after is None:
         raise RefusedError(400, "The cursor is not valid", param="after")
     start = int(after[1])
-    found: Row = {"results": [listed(row) for row in rows[start : start + count]]}
+    found: Row = {"results": [as_listed(row) for row in rows[start : start + count]]}
     if start + count < len(rows):
         found["paging"] = {"next": {"after": f"at-{start + count}"}}
     return Answer(200, found)
@@ -109,7 +109,7 @@ def _page(body: Mapping[str, object], rows: Sequence[object], count: int) -> Ans
 
 def hubspot_rows() -> list[Row]:
     """36 lists: of contacts, companies and deals; some being evaluated, one never counted."""
-    draw = seeded(4020)
+    draw = seed_random(4020)
     rows = [
         _row(4021, "VIP", 1_204, "MANUAL", hs_description="Picked by the account managers"),
         _row(4022, "Newsletter subscribers", 118_204, "DYNAMIC"),

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
-from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seeded, size
+from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seed_random, size
 from audience_mcp.sandbox.exchange import Answer, Asked, RefusedError, check_get, page_size, parameters
 
 KEY = "pk_sandbox_private_key"
@@ -117,7 +117,7 @@ def _resource(row: object, *, counted: bool = False) -> object:
 
 def klaviyo_rows() -> list[Row]:
     """7 lists and 21 segments; one is being evaluated, one no longer updated, one in no report."""
-    draw = seeded(1500)
+    draw = seed_random(1500)
     rows = [
         _list("Yx12ab", "Newsletter subscribers", 64_233),
         _list("Qw34cd", "VIP", 1_412),

@@ -10,7 +10,7 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 
-from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seeded, size
+from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seed_random, size
 from audience_mcp.sandbox.exchange import Answer, Asked, RefusedError, page_size, parameters
 
 KEY = "5a4db0c5b0a7e4d1a0c7e9f1b2d3c4e5-us6"  # made up
@@ -42,10 +42,10 @@ def answer(asked: Asked, rows: Sequence[object]) -> Answer:
     lists = [row for row in rows if not (isinstance(row, dict) and "list_id" in row)]
     list_id, below, segment_id = path.groups()
     if list_id is None:
-        return _page("lists", [_listed(row) for row in lists], given)
+        return _page("lists", [_as_listed(row) for row in lists], given)
     parent = _found(lists, list_id)
     if below is None:
-        return Answer(200, _listed(parent))
+        return Answer(200, _as_listed(parent))
     own = [row for row in segments if row["list_id"] == list_id]
     return _page("segments", own, given) if segment_id is None else Answer(200, _found(own, segment_id))
 
@@ -79,7 +79,7 @@ def _found(rows: Sequence[object], id: str) -> Row:
     raise RefusedError(404, "The requested resource could not be found.")
 
 
-def _listed(row: object) -> object:
+def _as_listed(row: object) -> object:
     """A list as Mailchimp sends it."""
     if not isinstance(row, dict) or "member_count" not in row:
         return row
@@ -94,7 +94,7 @@ def _page(key: str, rows: Sequence[object], given: Mapping[str, str]) -> Answer:
 
 def mailchimp_rows() -> list[Row]:
     """3 lists, and 27 segments and tags within them."""
-    draw = seeded(600)
+    draw = seed_random(600)
     rows = [
         _list("0a1b2c3d4e", "Harbour Coffee – customers", "2024-03-11T09:00:00+00:00", 48_120, 3_190),
         _list("5f6e7d8c9b", "Newsletter subscribers", "2024-05-02T07:30:00+00:00", 112_406, 9_871),

@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 
-from audience_mcp.sandbox.drawing import END, START, Row, moment, seeded, size
+from audience_mcp.sandbox.drawing import END, START, Row, moment, seed_random, size
 from audience_mcp.sandbox.exchange import (  # fmt: skip
     Answer,
     Asked,
@@ -63,7 +63,7 @@ def answer(asked: Asked, rows: Sequence[object]) -> Answer:
         row = found(rows, "id", one[1])
         if row is None:
             raise RefusedError(400, "Unsupported get request", param="33")
-        return Answer(200, _chosen({**row, "account_id": ACCOUNT}, given))
+        return Answer(200, _select_fields({**row, "account_id": ACCOUNT}, given))
     if not listing:
         raise RefusedError(404, "Unknown path components")
     if listing[1] != ACCOUNT:
@@ -98,7 +98,7 @@ def _page(asked: Asked, given: Mapping[str, str], rows: Sequence[object]) -> Ans
     limit = page_size(given, "limit", default=25, maximum=500)
     start = _position(given["after"]) if "after" in given else 0
     end = start + limit
-    page = [_chosen(row, given) for row in rows[start:end]]
+    page = [_select_fields(row, given) for row in rows[start:end]]
     if not page:
         return Answer(200, {"data": []})  # an empty list has no `paging`
     paging: Row = {"cursors": {"before": _cursor(start), "after": _cursor(end)}}
@@ -110,7 +110,7 @@ def _page(asked: Asked, given: Mapping[str, str], rows: Sequence[object]) -> Ans
     return Answer(200, {"data": page, "paging": paging})
 
 
-def _chosen(row: object, given: Mapping[str, str]) -> object:
+def _select_fields(row: object, given: Mapping[str, str]) -> object:
     """A row with the fields asked for, and only the id where none are."""
     asked = given.get("fields", "id").split(",")
     unknown = [name for name in asked if name not in FIELDS]
@@ -135,7 +135,7 @@ def _position(cursor: str) -> int:
 
 def meta_rows() -> list[Row]:
     """64 rows: ranges as Meta gives them, some without an estimate, some being built, some broken."""
-    draw = seeded(2600)
+    draw = seed_random(2600)
     rows = [
         _row(0, "VIP", "CUSTOM", 4_800, 5_600, description="Top customers, refreshed from the CRM"),
         _row(1, "Purchasers – 180 days", "WEBSITE", 41_200, 48_500, retention_days=180),

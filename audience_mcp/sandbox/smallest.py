@@ -35,7 +35,7 @@ def answer(asked: Asked, rows: Sequence[object]) -> Answer:
     """
     route = _ROUTE.fullmatch(asked.path)
     if route is None:
-        return Answer(404, _NO_SUCH_PAGE.format(_escaped(asked.method), _escaped(asked.path)))
+        return Answer(404, _NO_SUCH_PAGE.format(_escape(asked.method), _escape(asked.path)))
     check_bearer(asked, KEY, "Unauthorized: User not found")
     check_get(asked)
     parameters(asked)
@@ -61,5 +61,5 @@ def _one(id: str, rows: Sequence[object]) -> dict[str, object]:
     return {key: value for key, value in row.items() if key not in _LIST_ONLY}
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")

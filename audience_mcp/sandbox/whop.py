@@ -65,7 +65,7 @@ def answer(asked: Asked, rows: Sequence[object]) -> Answer:
     for name, key in _FILTERS.items():
         if name in given:
             rows = [row for row in rows if isinstance(row, dict) and row.get(key) == given[name]]
-    data = [_dated(row, version) for row in rows[start : start + first]]
+    data = [_write_dates(row, version) for row in rows[start : start + first]]
     page_info = {
         # Not null on a last page that has rows: whoever stops at a missing cursor alone asks once too often.
         "end_cursor": _cursor(start + len(data)) if data else None,
@@ -100,7 +100,7 @@ def _position(cursor: str) -> int:
     raise RefusedError(400, "Invalid cursor: after", param="after")
 
 
-def _dated(row: object, version: str) -> object:
+def _write_dates(row: object, version: str) -> object:
     """The row with its times as this version writes them; rows hold Unix seconds."""
     if version < _ISO_SINCE or not isinstance(row, dict):
         return row

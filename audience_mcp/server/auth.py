@@ -141,7 +141,7 @@ def access_policy(
     hosts = [
         *LOOPBACK,
         *([extra_host] if extra_host else []),
-        *(_listed(names) if is_set(names) else ()),
+        *(_split_names(names) if is_set(names) else ()),
         *([urlsplit(oauth.public_url).netloc.lower()] if oauth else []),
     ]
     return AccessPolicy(token if is_set(token) else None, tuple(_with_ports(hosts)), oauth)
@@ -197,7 +197,7 @@ def _is_plain_url(url: str) -> bool:
     return valid_port and not any(sign in url for sign in "?#@")
 
 
-def _listed(names: str) -> list[str]:
+def _split_names(names: str) -> list[str]:
     hosts = [name.strip().lower() for name in names.split(",") if name.strip()]
     if not hosts or not all(_LISTED_HOST.fullmatch(host) for host in hosts):
         raise ConfigurationError(MESSAGES["bad_hosts"])

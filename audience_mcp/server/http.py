@@ -85,7 +85,7 @@ def serve(*, sandbox: bool, host: str, port: int, environment: Environment | Non
             reachable_via=None if ours else f"--host {host} lets other computers in",
             extra_host=shown if ours else None,
         )
-        listening = _listening(family, address, port)
+        listening = _open_socket(family, address, port)
     except ConfigurationError as e:
         _say(str(e))
         return 2
@@ -190,7 +190,7 @@ def _address(host: str, port: int) -> tuple[socket.AddressFamily, str]:
     return family, str(address[0])
 
 
-def _listening(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
+def _open_socket(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
     try:
         return socket.create_server((address, port), family=family, backlog=BACKLOG)
     except OSError as e:

@@ -76,7 +76,7 @@ class CallSession:
             untils[reader] = self._clock.now() + (left if enough else min(left, COUNT_WITHIN_S))
         for until in sorted(set(untils.values())):
             due = [(reader, wanted[reader]) for reader, its in untils.items() if its <= until]
-            await self._signal.wait_until(partial(_all_counted, due), until)
+            await self._signal.wait_until(partial(_are_counted, due), until)
         problems = {reader: reader.count_problem(each) for reader, each in wanted.items()}
         return {reader: problem for reader, problem in problems.items() if problem is not None}
 
@@ -97,8 +97,8 @@ def waiting_on(look_ups: Sequence[LookUp]) -> Iterator[None]:
             look_up.leave()
 
 
-def _all_counted(due: Sequence[tuple[SourceReader, Sequence[Row]]]) -> bool:
-    return all(reader.counted(rows) for reader, rows in due)
+def _are_counted(due: Sequence[tuple[SourceReader, Sequence[Row]]]) -> bool:
+    return all(reader.has_counted(rows) for reader, rows in due)
 
 
 def _how_far(readings: dict[SourceReader, Reading]) -> str:

@@ -170,13 +170,13 @@ class VendorClient:
                 await self._pacing.acquire_slot(sent.request.pace)
                 answered = await self._attempt(sent, judged)
             except Paused as e:  # noqa: PERF203 (at most four times)
-                raise self._paused(e.seconds) from None
+                raise self._explain_pause(e.seconds) from None
             except _Failed as failed:
                 if failed.wait_s is not None:
                     try:
                         await self._pacing.pause(failed.wait_s)
                     except Paused as e:
-                        raise self._paused(e.seconds) from None
+                        raise self._explain_pause(e.seconds) from None
                 if not failed.again or attempt == ATTEMPTS or self._retry_budget < 1:
                     raise failed.error from None
                 self._retry_budget -= 1
@@ -280,7 +280,7 @@ class VendorClient:
         error = VendorError(kind, f"{self._who} {text}", retry_after_s=retry_after, status=status)
         raise _Failed(error, again=again, wait_s=wait_s)
 
-    def _paused(self, seconds: float) -> VendorError:
+    def _explain_pause(self, seconds: float) -> VendorError:
         whole = math.ceil(round(seconds, 3))
         kind, text = MESSAGES["paused"]
         return VendorError(kind, f"{self._who} {text.format(seconds=whole)}", retry_after_s=whole)

@@ -69,7 +69,7 @@ class Credentials:
     async def _fetch(self, exchange: TokenExchange) -> str:
         status, body = await self._post(exchange)
         if status != 200:
-            raise self._refused(exchange, status)
+            raise self._explain_refusal(exchange, status)
         token = value_at(body, exchange.token_at) if is_object(body) else None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
             raise self._error("no_token", "bad_response", url=exchange.url)
@@ -79,7 +79,7 @@ class Credentials:
         self._good_until = self._clock.now() + max(lives - RENEWED_BEFORE_S, lives / 2)
         return token
 
-    def _refused(self, exchange: TokenExchange, status: int) -> VendorError:
+    def _explain_refusal(self, exchange: TokenExchange, status: int) -> VendorError:
         variables, values = self._account.variables, self._account.values
         sent = [
             s.role for s in self._account.vendor.settings if values.get(s.role) in exchange.fields.values()

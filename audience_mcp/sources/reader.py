@@ -177,7 +177,7 @@ class SourceReader:
             return current
         now = self._clock.now()
         if self.source.account is None:
-            return Reading(self._new_pager(), now, error=self._not_configured(), ended=True)
+            return Reading(self._new_pager(), now, error=self._explain_unconfigured(), ended=True)
         if current is not None and can_resume(
             current.times, current.error, now, refresh=refresh and not current.refreshing
         ):
@@ -222,10 +222,10 @@ class SourceReader:
         if self._way is None and self.source.account is not None:
             self._way = self._connect(self.source.account)
         if self._way is None:
-            raise self._not_configured()
+            raise self._explain_unconfigured()
         return await self._way(request)
 
-    def _not_configured(self) -> VendorError:
+    def _explain_unconfigured(self) -> VendorError:
         text = MESSAGES["not_configured"].format(source=self.name)
         return self.source.problem or VendorError("not_configured", text)
 
@@ -249,7 +249,7 @@ class SourceReader:
                 await self._take_stored(reading, self._share)
             while not reading.pager.done:
                 await self._read_page(reading)
-                if self._unattended(reading):
+                if self._is_unattended(reading):
                     text = MESSAGES["unattended"].format(source=self.name, progress=reading.progress())
                     reading.error = VendorError("timeout", text)
                     break
@@ -290,7 +290,7 @@ class SourceReader:
             now = self._clock.now()
             counts = await share.find_counts()
             self.counter.restore({id: kept_count(count, now) for id, count in counts.items()})
-        found = await share.find(refresh=reading.refreshing, abandoned=lambda: self._unattended(reading))
+        found = await share.find(refresh=reading.refreshing, abandoned=lambda: self._is_unattended(reading))
         if found is not None:
             self._restore(reading, found)
             return
@@ -368,7 +368,7 @@ class SourceReader:
             return False
         return error.status == STALE_CURSOR or (reading.resumed and error.kind in REFUSALS)
 
-    def _unattended(self, reading: Reading) -> bool:
+    def _is_unattended(self, reading: Reading) -> bool:
         return (
             not reading.pager.done
             and not reading.waiting
@@ -421,7 +421,7 @@ class SourceReader:
             return 0.0
         return self.counter.seconds_for(rows)
 
-    def counted(self, rows: Sequence[Row]) -> bool:
+    def has_counted(self, rows: Sequence[Row]) -> bool:
         """Whether nothing more of these rows' sizes is to be waited for."""
         return self.counter is None or self.counter.settled or not any(row.size_pending for row in rows)
 

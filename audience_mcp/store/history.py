@@ -83,7 +83,7 @@ class HistoryPart:
             beside = _beside(points, moment)
             numbers = state.numbers()
             counted = {numbers[id]: size for id, size in sizes.items() if id in numbers}
-            ended = self._ended(series, counted)
+            ended = self._find_ended(series, counted)
             for number, size in counted.items():
                 if _covers([*ended.get(number, []), *_held(state, number)], moment):
                     place = beside[0], moment, beside[1]
@@ -103,7 +103,7 @@ class HistoryPart:
             numbers[row.id] if row.id in numbers else state.add(row.id, name, row.kind): row
             for row, name in zip(rows, cut_names(rows), strict=True)
         }
-        ended = self._ended(series)
+        ended = self._find_ended(series)
         for number in range(len(state.ids)):
             row = there.get(number)
             size = None if row is None or row.size_pending else row.size
@@ -189,7 +189,7 @@ class HistoryPart:
             start = max((each for each in points if each <= since), default=None)
             numbers = state.numbers()
             wanted = None if ids is None else [numbers[id] for id in ids if id in numbers]
-            ended = self._ended(series, wanted, since if start is None else start)
+            ended = self._find_ended(series, wanted, since if start is None else start)
         found = []
         for number in range(len(state.ids)) if wanted is None else wanted:
             holds = [each._replace(last=points[-1]) for each in _held(state, number)]
@@ -240,7 +240,7 @@ class HistoryPart:
         )
         return [int(moment) for (moment,) in found]
 
-    def _ended(
+    def _find_ended(
         self, series: int, numbers: Iterable[int] | None = None, since: int = 0
     ) -> dict[int, list[Interval]]:
         """The intervals that are over, by the audience's number."""
@@ -295,7 +295,7 @@ class HistoryPart:
         return state
 
     def _renumber(self, series: int, renumbered: Mapping[int, int]) -> None:
-        ended = self._ended(series)
+        ended = self._find_ended(series)
         self._db.execute("DELETE FROM audience_mcp_sizes WHERE series = ?", (series,))
         self._end(series, [(renumbered[n], each) for n, intervals in ended.items() for each in intervals])
 

@@ -65,7 +65,7 @@ def test_a_size_is_a_text_and_an_absent_one_is_unknown(further: dict[str, str], 
      ({"objectTypeId": "0-3", "processingStatus": "PROCESSING"}, "counts deals; being evaluated: not final")],
 )  # fmt: skip
 def test_a_size_that_is_not_of_contacts_or_not_final_says_so(more: dict[str, str], note: str | None) -> None:
-    row = row_of(HUBSPOT, api.listed(a_list(1, "n", 5, **more)), FIRST)
+    row = row_of(HUBSPOT, api.as_listed(a_list(1, "n", 5, **more)), FIRST)
     assert row is not None
     assert (row.size, row.size_note) == (5, note)
 
