@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
     Cursor, Kind, Listing, Page, Request, Row, Setting, Values, Vendor, Wait,
-    as_count, as_object, pick, text_at, value_at,
+    as_count, as_object, is_object, pick, text_at, value_at,
 )  # fmt: skip
 
 
@@ -49,6 +49,7 @@ class Intercom(Vendor):
         "region (https://api.eu.intercom.io, https://api.au.intercom.io).",
         "forbidden": 'The app of {access_token} needs the permission "Read and list users and companies", '
         "and the plan access to the API.",
+        "invalid_request": "Check {version}: Intercom may not know that version.",
     }
 
     def headers(self, values: Values) -> Mapping[str, str]:
@@ -57,9 +58,10 @@ class Intercom(Vendor):
         return {"Authorization": token, "Intercom-Version": values["version"], "Accept": "application/json"}
 
     def page(self, body: object, request: Request) -> Page:
-        """A next page that is told in a form nobody has documented is none that can be asked for."""
-        page = super().page(body, request)
-        return replace(page, more=True) if page.next is None and value_at(body, "pages.next") else page
+        """Further pages that are told of in a form nobody has documented are none that can be asked for."""
+        page, told = super().page(body, request), value_at(body, "pages")
+        last = told is None or (is_object(told) and not told.get("next"))
+        return page if page.next or last else replace(page, more=True)
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """Every segment is a rule; dates are Unix seconds."""

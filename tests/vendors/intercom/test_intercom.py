@@ -43,16 +43,19 @@ async def test_a_cursor_as_in_its_other_lists_is_followed() -> None:
     assert (answer.matched, answer.complete, len(there.asked)) == (5, True, 2)
 
 
-@pytest.mark.parametrize("following", ["https://api.intercom.io/segments?page=2", {"page": 2}])
-async def test_a_next_page_in_an_unknown_form_is_never_the_end(following: object) -> None:
-    async with served(ROWS, {"next": following}) as there, open_case(CASE, there) as catalog:
+@pytest.mark.parametrize(
+    "pages",
+    [{"next": "https://api.intercom.io/segments?page=2"}, {"next": {"page": 2}}, ["2"], "2", 2],
+)
+async def test_further_pages_in_an_unknown_form_are_never_the_end(pages: object) -> None:
+    async with served(ROWS, pages) as there, open_case(CASE, there) as catalog:
         answer = await catalog.list_audiences(ListQuery(limit=0))
     assert (answer.matched, answer.complete) == (5, False)
 
 
-@pytest.mark.parametrize("text", ["latest", "2.14\n", "2", "2.14/x"])
+@pytest.mark.parametrize("text", ["latest", "2", "2.", "2.14.1", "2.14/x", "2.14 2.16"])
 def test_a_version_is_two_numbers(text: str) -> None:
-    variables = {"INTERCOM_ACCESS_TOKEN": "made-up-token", "INTERCOM_VERSION": text.strip() + "!"}
+    variables = {"INTERCOM_ACCESS_TOKEN": "made-up-token", "INTERCOM_VERSION": text}
     (source,) = load_configuration(variables, [VENDOR]).sources
     assert source.problem is not None
     assert "INTERCOM_VERSION" in source.problem.message
@@ -60,8 +63,9 @@ def test_a_version_is_two_numbers(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind", "says"),
-    [(401, "unauthorized", "api.eu.intercom.io"), (403, "forbidden", "Read and list users and companies")],
-)
+    [(401, "unauthorized", "api.eu.intercom.io"), (403, "forbidden", "Read and list users and companies"),
+     (400, "invalid_request", "INTERCOM_VERSION")],
+)  # fmt: skip
 def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
     found, text = describe_status(status, account(VENDOR))
     assert (found, says in text) == (kind, True)
