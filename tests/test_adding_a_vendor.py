@@ -12,7 +12,7 @@ import pytest
 
 from audience_mcp import vendors
 from audience_mcp.core.audience import Row
-from audience_mcp.core.errors import PagingStopped
+from audience_mcp.core.errors import PagingStopped, UnexpectedShape
 from audience_mcp.core.values import as_count
 from audience_mcp.sources.pager import Pager, row_of
 from audience_mcp.vendors import Request, Setting, Vendor
@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "vendor_plugin"
 GUIDE = (ROOT / "docs" / "adding-a-vendor.md").read_text(encoding="utf-8")
 SNIPPETS = dict(re.findall(r"^### (.+)\n(?:(?!#).*\n)*?```python\n((?:.*\n)*?)```$", GUIDE, re.M))
-RANGES, SIZES = "Sizes as ranges", "Sizes that cost one more call each"
+RANGES, SIZES, ONE = "Sizes as ranges", "Sizes that cost one more call each", "One audience alone"
+DECLARED = ("listings", "one_at")
 ROWS: list[Any] = [{"id": str(n), "name": f"List {n}", "size": n} for n in range(250)]
 SIZED = sum(range(250))
 
@@ -54,7 +55,7 @@ def vendor_of(*snippets: str) -> Vendor:
         given = set(names)
         exec(SNIPPETS[title], names)
         new = {name: value for name, value in names.items() if name not in given}
-        facts |= {name: value for name, value in new.items() if callable(value) or name == "listings"}
+        facts |= {name: value for name, value in new.items() if callable(value) or name in DECLARED}
     made: Vendor = type("Made", (Plain,), facts)()
     return made
 
@@ -146,7 +147,7 @@ async def walked(vendor: Vendor, answers: Answers) -> Pager:
 def test_every_pattern_of_the_guide_is_run_here() -> None:
     titles = re.findall(r"^### (.+)$", GUIDE, re.M)
     assert list(SNIPPETS) == titles
-    assert set(titles) == {*PATTERNS, RANGES, SIZES}
+    assert set(titles) == {*PATTERNS, RANGES, SIZES, ONE}
 
 
 @pytest.mark.parametrize("title", PATTERNS)
@@ -196,6 +197,16 @@ async def test_sizes_of_one_call_each_are_asked_for_by_the_recipe_of_the_guide()
     request = vendor.count_request(rows[3:4], {})
     assert (request.path, request.pace) == ("audiences/3/size", "count")
     assert vendor.parse_counts({"count": 7}, rows[3:4])["3"].size == 7
+
+
+def test_one_audience_is_asked_for_by_its_id_and_stands_where_the_guide_says() -> None:
+    vendor = vendor_of(ONE)
+    request = vendor.get_request("7", {"api_key": "k"})
+    assert request is not None
+    assert request == Request("audiences/7")
+    assert vendor.parse_get({"audience": ROWS[7]}, request) == [ROWS[7]]
+    with pytest.raises(UnexpectedShape, match="its 'audience'"):
+        vendor.parse_get({"data": ROWS[7]}, request)
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,24 @@ def test_an_id_begins_with_its_kind_where_there_are_several(
     assert Listing("x", "y", kind=kind, prefix=prefix).full_id("7", parent) == full
 
 
+def test_one_row_is_asked_for_as_the_listing_declares_to_which_its_id_belongs() -> None:
+    query = {"query": "one where id = {id}", "variables": {"id": "{id}", "first": 1}}
+    lists = Listing("lists", "lists", kind="list", one=Request("{account}/lists/{id}", {"for": "{account}"}))
+    inner = Listing(
+        "x", "x", kind="segment", within="list", one=Request("lists/{parent}/{id}", pace="slow", json=query)
+    )
+    values = {"account": "a/1"}
+    assert lists.request_one("list-7", values) == Request("a%2F1/lists/7", {"for": "a/1"})
+    assert lists.request_one("segment-7.8", values) is None
+    found = inner.request_one("segment-7.8", values)
+    assert found is not None
+    assert (found.path, found.parent, found.listing, found.pace) == ("lists/7/8", "7", inner, "slow")
+    assert found.json == {"query": "one where id = 8", "variables": {"id": "8", "first": 1}}
+    assert inner.one is not None
+    assert inner.one.json == query
+    assert Listing("lists", "lists").request_one("7", values) is None
+
+
 def test_what_a_listing_says_first_may_hold_settings() -> None:
     listing = Listing("x", "y", params={"account": "{account}", "limit": "5"}, pace="slow")
     request = listing.request({"account": "a b"})

@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 
 from audience_mcp import __version__
 from audience_mcp.config import LOG_LEVELS, Settings
-from audience_mcp.vendors.registry import built_in_vendors
+from audience_mcp.vendors.registry import BUILT_IN, built_in_vendors
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT.parent / "shared" / "specs" / "server.schema.json"
@@ -66,6 +66,13 @@ def test_the_guide_to_vendors_that_the_readme_leads_to_names_every_variable_with
                 assert f"`{variable}`" in VENDORS
             if setting.default is not None:
                 assert setting.default in VENDORS
+
+
+def test_no_adapter_has_more_than_100_lines() -> None:
+    # What does not fit is either not this one API's, or belongs into `vendors/base.py` and its neighbours.
+    folder = ROOT / "audience_mcp" / "vendors"
+    lines = {name: len((folder / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in BUILT_IN}
+    assert {name: count for name, count in lines.items() if count > 100} == {}
 
 
 def test_no_file_holds_a_path_of_a_machine_or_a_registrys_address() -> None:

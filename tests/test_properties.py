@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any, TypeVar
 
 import jsonschema
@@ -295,9 +296,11 @@ def test_any_body_is_a_page_or_of_an_unexpected_shape(vendor: Vendor, body: obje
 @examples
 @given(body=bodies)
 def test_any_body_is_one_audience_or_of_an_unexpected_shape(vendor: Vendor, body: object) -> None:
-    request = vendor.get_request("0", ACCOUNTS[vendor.name].values)
-    if request is not None:
-        check_rows(vendor, shaped(lambda: vendor.parse_get(body, request)) or [])
+    for listing in vendor.listings:
+        id = listing.full_id("0", "0" if listing.within else None)
+        request = vendor.get_request(id, ACCOUNTS[vendor.name].values)
+        if request is not None:
+            check_rows(vendor, shaped(partial(vendor.parse_get, body, request)) or [])
 
 
 @by_name

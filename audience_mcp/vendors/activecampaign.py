@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
-    Kind, Listing, Offset, Page, PageNumber, Rate, Request, Row, Setting, Values, Vendor,
-    array_at, as_count, as_object, pick, text_at, value_at,
+    Kind, Listing, Offset, Page, PageNumber, Rate, Request, Row, Setting, Vendor,
+    as_count, object_at, pick, text_at, value_at,
 )  # fmt: skip
 
 ALL = {"limit": "100", "orders[id]": "ASC", "filters[channel]": "all"}
@@ -38,25 +38,21 @@ class ActiveCampaign(Vendor):
         "segment": "contacts matching the segment when it was last evaluated",
     }
     size_unknown = "ActiveCampaign gives no count for it"
+    auth_headers: ClassVar[Mapping[str, str]] = {"Api-Token": "{api_key}"}
     id_shape = re.compile(r"list-[0-9]{1,12}|segment-[0-9A-Za-z-]{1,64}", re.ASCII)
     listings = (
-        Listing("api/3/lists", "lists", Offset(), ALL, total="meta.total", kind="list"),
+        Listing("api/3/lists", "lists", Offset(), ALL, total="meta.total", kind="list",
+                one=Request("api/3/lists/{id}")),
         Listing("api/3/audiences", "data", PageNumber(full_page=1000), {"page_size": "1000", "sort": "name"},
-                kind="segment", empty_on=(404,)),
+                kind="segment", empty_on=(404,), one=Request("api/3/audiences/{id}")),
     )  # fmt: skip
+    limits: ClassVar[Mapping[str, Sequence[Rate]]] = {"": [Rate(4)]}
+    """Five a second are allowed to an account; one is left for others."""
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}, and that {base_url} is the address of its account. A user whose "
         "group may not see lists and contacts is answered so too.",
         "forbidden": "The plan of the account has no API for {api_key}.",
     }
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """A header of ActiveCampaign's own."""
-        return {"Api-Token": values["api_key"]}
-
-    def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
-        """Five a second are allowed to an account; one is left for others."""
-        return {"": [Rate(4)]}
 
     def page(self, body: object, request: Request) -> Page:
         """A total of 0 beside rows, which some accounts give, says nothing: an empty page is the end then."""
@@ -74,7 +70,7 @@ class ActiveCampaign(Vendor):
                        status="unknown" if raw.get("deletestamp") else "ready", created=raw.get("cdate"),
                        updated=raw.get("udate"),
                        details=pick(raw, "channel", "non_deleted_subscribers", "stringid"))  # fmt: skip
-        facts = as_object(raw.get("attributes"), "its 'attributes'")
+        facts = object_at(raw, "attributes")
         size = as_count(value_at(facts, "counts.last_total.count"))
         day = (text_at(facts, "counts.last_total.last_total_updated") or "")[:10]
         active = as_count(value_at(facts, "counts.last_active_total.count"))
@@ -85,15 +81,10 @@ class ActiveCampaign(Vendor):
                    created=facts.get("created_date"), updated=facts.get("updated_date"),
                    details={**pick(facts, "category"), **further})  # fmt: skip
 
-    def get_request(self, id: str, values: Values) -> Request:
-        """One of either kind, with its size."""
-        kind = "audiences" if id.startswith("segment-") else "lists"
-        return Request(f"api/3/{kind}/{self.bare_id(id)}", listing=self.listings[kind == "audiences"])
-
     def parse_get(self, body: object, request: Request) -> Sequence[object]:
         """`{"list": {…}}`, or `{"data": [{…}]}`."""
-        return array_at(body, "data") if request.listing is self.listings[1] else [
-            as_object(as_object(body).get("list"), "its 'list'")]  # fmt: skip
+        listing = self.listings[1]
+        return listing.rows_in(body) if request.listing is listing else [object_at(body, "list")]
 
     def effective_status(self, status: int, body: object) -> int:
         """403 is what a wrong key is answered with, as well as missing rights."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
+from urllib.parse import urljoin
 
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import Kind
 from audience_mcp.vendors.listing import Listing
+from audience_mcp.vendors.parsing import object_at, value_at
 from audience_mcp.vendors.request import Page, Request, Response
 
 Values = Mapping[str, str]
@@ -85,14 +87,24 @@ class TokenExchange:
     url: where, absolute. fields: what is sent, as a form or as JSON. The answer has the token at `token_at`
     and the seconds it lives at `lives_at`. hint: what to do where the exchange is refused; `{role}` stands
     for that setting's variable.
+    Where it is declared, `{role}` in the url stands for that setting's value, a url that begins with `/` is
+    on the base URL's host, and `roles` are settings that are sent beside the fields, each under its role.
     """
 
     url: str
     fields: Mapping[str, str]
+    roles: tuple[str, ...] = field(default=(), kw_only=True)
     encoding: Literal["form", "json"] = "form"
     token_at: str = "access_token"  # noqa: S105 (the name of a field)
     lives_at: str = "expires_in"
     hint: str = ""
+
+    def fill(self, values: Values) -> TokenExchange:
+        """One that was declared, for an account."""
+        url = self.url.format_map(values)
+        fields = {**self.fields, **{role: values[role] for role in self.roles}}
+        whole = urljoin(values["base_url"], url) if url.startswith("/") else url
+        return replace(self, url=whole, fields=fields, roles=())
 
 
 class Vendor:
@@ -127,6 +139,21 @@ class Vendor:
     """Whether ids are words that people choose, so that other audiences may be called the same."""
     id_is_generated: ClassVar[bool] = False
     """Whether ids are such that nobody would choose one for a name, so that a look-up alone answers."""
+    auth_headers: ClassVar[Mapping[str, str]] = {"Authorization": "Bearer {api_key}"}
+    """The headers of every request, which authenticate the account.
+
+    `{role}` stands for that setting's value, and `{token}` for a token that was exchanged.
+    """
+    exchange: ClassVar[TokenExchange | None] = None
+    """How to get the token, where the settings are no credentials themselves."""
+    limits: ClassVar[Mapping[str, Sequence[Rate]]] = {}
+    """How fast every account may be asked, by kind of request (`Request.pace`)."""
+    id_at: ClassVar[str] = "id"
+    """The path of the id in a row."""
+    one_at: ClassVar[str] = ""
+    """The path of the audience in the answer to `get_request`; the empty path is the answer itself."""
+    one_in_list: ClassVar[bool] = False
+    """Whether that answer has its rows where the first listing has them: the audience, or none."""
     get_lacks_size: ClassVar[bool] = False
     """Whether the answer to `get_request` has no size, so that it must be taken from the list."""
     error_hints: ClassVar[Mapping[Kind, str]] = {}
@@ -145,25 +172,28 @@ class Vendor:
         return {}
 
     def headers(self, values: Values) -> Mapping[str, str]:
-        """The headers that authenticate an account. An exchanged token stands under the role `token`."""
-        return {"Authorization": f"Bearer {values['api_key']}"}
+        """The headers that authenticate an account, where `auth_headers` cannot say them.
+
+        An exchanged token stands under the role `token`.
+        """
+        return {name: text.format_map(values) for name, text in self.auth_headers.items()}
 
     def token_exchange(self, values: Values) -> TokenExchange | None:
-        """How to get the token, where the settings are no credentials themselves."""
-        return None
+        """How to get the token of an account: as `exchange` declares."""
+        return self.exchange.fill(values) if self.exchange else None
 
     def sign(self, request: Request, values: Values) -> Request:
         """The request with what is derived from secrets and sent beside them."""
         return request
 
     def requests_per_second(self, values: Values) -> float | None:
-        """How fast an account may be asked; None where no limit need be kept."""
+        """How fast an account may be asked, where a setting says so."""
         return None
 
     def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
         """The limits of each kind of request (`Request.pace`). All of a kind's limits are kept."""
         rate = self.requests_per_second(values)
-        return {"": [Rate(1, 1 / rate)]} if rate else {}
+        return {"": [Rate(1, 1 / rate)]} if rate else self.limits
 
     # Listings
 
@@ -190,7 +220,7 @@ class Vendor:
 
     def row_id(self, raw: Mapping[str, object]) -> object:
         """The id as the vendor writes it in a row."""
-        return raw.get("id")
+        return value_at(raw, self.id_at)
 
     def bare_id(self, id: str) -> str:
         """The vendor's own id in an id of a ref: without kind and parent."""
@@ -201,15 +231,19 @@ class Vendor:
     # One audience, and sizes
 
     def get_request(self, id: str, values: Values) -> Request | None:
-        """The request for one audience, or None where the vendor has none. `id` has the id's shape."""
-        return None
+        """The request for one audience, or None where the vendor has none. `id` has the id's shape.
+
+        It is what the listings declare as `one`.
+        """
+        found = (listing.request_one(id, values) for listing in self.listings)
+        return next((request for request in found if request is not None), None)
 
     def parse_one(self, body: object) -> Sequence[object]:
         """The rows in the answer to `get_request`, at most one of which is the audience.
 
         Raises UnexpectedShape.
         """
-        raise NotImplementedError
+        return self.listings[0].rows_in(body) if self.one_in_list else [object_at(body, self.one_at)]
 
     def parse_get(self, body: object, request: Request) -> Sequence[object]:
         """As `parse_one`, for vendors whose answer does not say which audience it is."""

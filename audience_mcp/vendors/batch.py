@@ -7,25 +7,12 @@ integrators observe; Batch's own overview page was not seen whole.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
-from audience_mcp.vendors import (
-    Cursor,
-    Kind,
-    Listing,
-    Request,
-    Row,
-    Setting,
-    Status,
-    Values,
-    Vendor,
-    as_count,
-    as_object,
-    is_object,
-    pick,
-    text_at,
-)
+from audience_mcp.vendors import (  # isort: skip
+    Cursor, Kind, Listing, Request, Row, Setting, Status, Values, Vendor, as_count, is_object, pick, text_at,
+)  # fmt: skip
 
 STATES: Mapping[object, Status] = {"APPLIED": "ready", "REPLACED": "ready", "IN_PROGRESS": "processing"}
 """`REPLACED` means that newer content took the place of an older update's: nothing failed."""
@@ -37,26 +24,21 @@ class Batch(Vendor):
     name = "batch"
     title = "Batch"
     settings = (
-        Setting(
-            "api_key", ("BATCH_REST_API_KEY",), "REST API key of the company", required=True, secret=True
-        ),
-        Setting(
-            "project",
-            ("BATCH_PROJECT_KEY",),
-            "Key of the project, project_…",
-            required=True,
-            secret=True,
-            identifies=True,
-        ),
-        Setting(
-            "base_url",
-            ("BATCH_BASE_URL",),
-            "Base URL with the API version",
-            default="https://api.batch.com/2.11",
-        ),
+        Setting("api_key", ("BATCH_REST_API_KEY",), "REST API key of the company", required=True,
+                secret=True),
+        Setting("project", ("BATCH_PROJECT_KEY",), "Key of the project, project_…", required=True,
+                secret=True, identifies=True),
+        Setting("base_url", ("BATCH_BASE_URL",), "Base URL with the API version",
+                default="https://api.batch.com/2.11"),
         Setting("max_rps", ("BATCH_MAX_RPS",), "Requests a second to a project", default="1"),
-    )
+    )  # fmt: skip
     size_counts = "custom user ids"
+    auth_headers: ClassVar[Mapping[str, str]] = {
+        "Authorization": "Bearer {api_key}",  # of the company
+        "X-Batch-Project": "{project}",
+    }
+    id_at = "name"
+    """There is no id: the name, in its exact case, is the key."""
     id_is_name = True
     listings = (
         Listing(
@@ -65,6 +47,7 @@ class Batch(Vendor):
             Cursor("next_from", "from", more="has_more"),
             {"limit": "100"},
             total="count",
+            one=Request("audiences/view", {"name": "{id}"}),
         ),
     )
     id_shape = re.compile(r"[A-Za-z0-9_-]{1,255}", re.ASCII)
@@ -73,17 +56,9 @@ class Batch(Vendor):
         "Batch answers the same to both.",
     }
 
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """The REST key is the company's; the project is named beside it."""
-        return {"Authorization": f"Bearer {values['api_key']}", "X-Batch-Project": values["project"]}
-
     def requests_per_second(self, values: Values) -> float | None:
         """`BATCH_MAX_RPS`."""
         return float(values["max_rps"])
-
-    def row_id(self, raw: Mapping[str, object]) -> object:
-        """There is no id: the name, in its exact case, is the key."""
-        return raw.get("name")
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """`nb_ids` is the size; dates are RFC 3339."""
@@ -101,11 +76,3 @@ class Batch(Vendor):
         """An error under 200 is documented nowhere, and is an error all the same."""
         error = body.get("error_code") if is_object(body) and status == 200 else None
         return status if not error else 401 if str(error).startswith("AUTHENTICATION") else 500
-
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """By name, case-sensitive."""
-        return Request("audiences/view", {"name": id})
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """The bare audience, in no envelope."""
-        return [as_object(body)]

@@ -38,16 +38,14 @@ class Braze(Vendor):
     paging = PageNumber("page", first=0, full_page=100)
     listings = (Listing("segments/list", "segments", paging, {"sort_direction": "asc"}),)
     waits = (Wait("x-ratelimit-reset", "unix_s", header=True),)
+    limits: ClassVar[Mapping[str, Sequence[Rate]]] = {"": [Rate(10)]}
+    """Far below the 250,000 an hour that a workspace shares with what it sends."""
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it needs the permissions segments.list, segments.data_series and "
         "segments.details, and {base_url} must be the REST endpoint of its instance.",
         "forbidden": "The plan or the account in {api_key} does not allow it, or a permission is missing: "
         "segments.list, segments.data_series, segments.details.",
     }
-
-    def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
-        """Far below the 250,000 an hour that a workspace shares with what it sends."""
-        return {"": [Rate(10)]}
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """Only one segment asked for alone tells its dates."""

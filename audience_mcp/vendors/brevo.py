@@ -6,12 +6,12 @@ Facts from Brevo's OpenAPI document, its Python SDK (5.1) and its help pages. No
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
-    AudienceType, Kind, Listing, Offset, Request, Row, Setting, Values, Vendor, Wait,
-    as_count, as_object, pick, text_at,
+    AudienceType, Kind, Listing, Offset, Request, Row, Setting, Vendor, Wait,
+    as_count, pick, text_at,
 )  # fmt: skip
 
 PAGE = {"limit": "50", "sort": "asc"}
@@ -22,7 +22,8 @@ TYPES: Mapping[object, AudienceType] = {True: "dynamic", False: "static"}
 class Brevo(Vendor):
     """`GET /contacts/lists` and `/contacts/segments`, each with the number of all its rows in `count`.
 
-    A segment's size could be had only with a person's data beside it, and is not asked for.
+    One segment cannot be asked for. Its size could be had only with a person's data beside it, and is not
+    asked for either.
     """
 
     name = "brevo"
@@ -35,10 +36,11 @@ class Brevo(Vendor):
         "list": "contacts in the list, blocklisted ones included",
         "segment": "not counted",
     }
+    auth_headers: ClassVar[Mapping[str, str]] = {"api-key": "{api_key}"}
     id_shape = re.compile(r"(list|segment)-[0-9]{1,18}", re.ASCII)
     listings = tuple(
         Listing(f"contacts/{kind}s", f"{kind}s", Offset(), PAGE, total="count", kind=kind,
-                rows_may_lack=("count",))
+                rows_may_lack=("count",), one=Request("contacts/lists/{id}") if kind == "list" else None)
         for kind in ("list", "segment")
     )  # fmt: skip
     waits = (Wait("x-sib-ratelimit-reset", header=True),)
@@ -47,10 +49,6 @@ class Brevo(Vendor):
         "address that it does not know (Security > Authorized IPs).",
         "forbidden": "The key in {api_key} needs the level Read for contacts.",
     }
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """A header of Brevo's own."""
-        return {"api-key": values["api_key"]}
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """Only one list asked for alone tells its date and whether it is dynamic."""
@@ -67,12 +65,3 @@ class Brevo(Vendor):
             created=raw.get("createdAt"),
             details=pick(raw, "folderId"),
         )
-
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """One list; there is no way to ask for one segment."""
-        kind, _, own = id.partition("-")
-        return Request(f"contacts/lists/{own}", listing=self.listings[0]) if kind == "list" else None
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """The bare list."""
-        return [as_object(body)]

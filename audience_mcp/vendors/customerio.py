@@ -36,16 +36,15 @@ class CustomerIo(Vendor):
     )  # fmt: skip
     size_counts = "people in the segment, reachable or not"
     id_shape = re.compile(r"[0-9]{1,10}", re.ASCII)
-    listings = (Listing("segments", "segments"),)
+    listings = (Listing("segments", "segments", one=Request("segments/{id}")),)
+    one_at = "segment"
+    limits: ClassVar[Mapping[str, Sequence[Rate]]] = {"": [Rate(8)]}
+    """Ten a second are allowed; two are left for others."""
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it must be an App API key, not a Track key, and {region} must be "
         "the account's region.",
         "forbidden": "The key in {api_key} may be bound to other IP addresses.",
     }
-
-    def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
-        """Ten a second are allowed; two are left for others."""
-        return {"": [Rate(8)]}
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """Dates are Unix seconds; a segment that is being built says how far it is."""
@@ -61,14 +60,6 @@ class CustomerIo(Vendor):
             updated=raw.get("updated_at"),
             details=pick(raw, "tags", "progress", *(("state",) if state != "finished" else ())),
         )
-
-    def get_request(self, id: str, values: Values) -> Request:
-        """One segment."""
-        return Request(f"segments/{id}")
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """`{"segment": {…}}`."""
-        return [as_object(as_object(body).get("segment"), "its 'segment'")]
 
     def count_request(self, rows: Sequence[Row], values: Values) -> Request:
         """The number of people alone; who they are is another request, which is never made."""

@@ -7,13 +7,13 @@ Facts from Google's "REST" and "OAuth 2.0" pages and from the v26 messages in it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
     AudienceType, Cursor, Kind, Listing, Request, Response, Row, Setting, Status, TokenExchange, Values,
-    Vendor, Wait, as_count, as_object, is_object, pick, text_at, value_at,
+    Vendor, Wait, as_count, is_object, object_at, pick, text_at, value_at,
 )  # fmt: skip
 
 FURTHER = ("sizeForDisplay", "sizeForSearch", "sizeRangeForDisplay", "sizeRangeForSearch", "membershipStatus",
@@ -29,6 +29,7 @@ TYPES: Mapping[object, AudienceType] = {
 CUSTOMER = Setting("customer", ("GOOGLE_ADS_CUSTOMER_ID",), "Customer account, 10 digits", required=True,
                    identifies=True, pattern=re.compile(r"[0-9]{10}", re.ASCII), example="123-456-7890",
                    normalize=lambda text: text.replace("-", ""))  # fmt: skip
+PATH = "customers/{customer}/googleAds:search"
 MAY_HAVE = ("fieldMask", "totalResultsCount", "requestId", "queryResourceConsumption")
 
 
@@ -49,14 +50,21 @@ class GoogleAds(Vendor):
         Setting("base_url", ("GOOGLE_ADS_BASE_URL",), "Base URL with the API version",
                 default="https://googleads.googleapis.com/v26"),
     )  # fmt: skip
+    exchange = TokenExchange(  # a refresh token for an access token of an hour
+        "{token_url}", {"grant_type": "refresh_token"}, roles=("client_id", "client_secret", "refresh_token"),
+        hint="Make a new refresh token: they end after 7 days while the consent screen is in Testing.",
+    )  # fmt: skip
     size_counts = "users (Google's estimate, on the Display Network or in Search)"
     size_unknown = "Google has not estimated it yet"
     id_shape = re.compile(r"[0-9]{1,19}", re.ASCII)
     query: ClassVar = {"query": f"{SELECT} ORDER BY user_list.id",
                        "searchSettings": {"returnTotalResultsCount": True}}  # fmt: skip
     paging = Cursor("nextPageToken", "pageToken", absent_is_end=True, in_body=True)
-    listings = (Listing("customers/{customer}/googleAds:search", "results", paging, method="POST", json=query,
-                        total="totalResultsCount", rows_may_lack=MAY_HAVE),)  # fmt: skip
+    one = Request(PATH, method="POST", json={"query": f"{SELECT} WHERE user_list.id = {{id}}"})
+    listings = (Listing(PATH, "results", paging, method="POST", json=query, total="totalResultsCount",
+                        rows_may_lack=MAY_HAVE, one=one),)  # fmt: skip
+    one_in_list = True
+    id_at = "userList.id"
     waits = (Wait("error.details.0.errors.0.details.quotaErrorDetails.retryDelay", "text"),)
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "The user of {refresh_token} may have lost access to Google Ads.",
@@ -65,24 +73,14 @@ class GoogleAds(Vendor):
         "invalid_request": "Check the API version in {base_url}: each is served for about a year.",
     }
 
-    def token_exchange(self, values: Values) -> TokenExchange:
-        """A refresh token for an access token of an hour."""
-        fields = {role: values[role] for role in ("client_id", "client_secret", "refresh_token")}
-        hint = "Make a new refresh token: they end after 7 days while the consent screen is in Testing."
-        return TokenExchange(values["token_url"], {"grant_type": "refresh_token", **fields}, hint=hint)
-
     def headers(self, values: Values) -> Mapping[str, str]:
         """The access token; the manager account and the developer token where they are set."""
         named = {"login-customer-id": values.get("login"), "developer-token": values.get("developer_token")}
         return {"Authorization": f"Bearer {values['token']}", **{k: v for k, v in named.items() if v}}
 
-    def row_id(self, raw: Mapping[str, object]) -> object:
-        """The id stands in the list inside the row."""
-        return value_at(raw, "userList.id")
-
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """Two estimates, as text; one that Google has not made yet is absent. There are no dates."""
-        of = as_object(raw["userList"])
+        of = object_at(raw, "userList")
         sizes = {where: as_count(of.get(f"sizeFor{where}")) for where in WHERE}
         where = next((where for where, size in sizes.items() if size is not None), "")
         size, note = sizes.get(where), WHERE.get(where)
@@ -92,15 +90,6 @@ class GoogleAds(Vendor):
         return Row(id, text_at(of, "name") or id, size, size_note=note, details=pick(of, *FURTHER),
                    description=text_at(of, "description"), status=status if size is None else "ready",
                    type=TYPES.get(text_at(of, "type"), "unknown"))  # fmt: skip
-
-    def get_request(self, id: str, values: Values) -> Request:
-        """The same query for one id."""
-        body = {"query": f"{SELECT} WHERE user_list.id = {id}"}
-        return replace(self.listings[0].request(values), json=body, listing=None)
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """One row or none."""
-        return self.listings[0].page(body, Request("")).rows
 
     def status_of(self, response: Response) -> int:
         """A page token that is too old begins the reading anew; a quota is a limit whatever the status."""

@@ -7,12 +7,12 @@ Whether deleted lists are among the rows, and how exact a size is, is documented
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
-    AudienceType, Cursor, Kind, Listing, Request, Row, Setting, Status, Values, Vendor, Wait,
-    as_count, as_object, is_object, pick, text_at, value_at,
+    AudienceType, Cursor, Kind, Listing, Request, Row, Setting, Status, Vendor, Wait,
+    as_count, is_object, pick, text_at, value_at,
 )  # fmt: skip
 
 TYPES: Mapping[object, AudienceType] = {"DYNAMIC": "dynamic", "MANUAL": "static", "SNAPSHOT": "static"}
@@ -44,17 +44,17 @@ class HubSpot(Vendor):
     listings = (
         Listing("crm/lists/2026-09/all", "results",
                 Cursor("paging.next.after", "after", absent_is_end=True, in_body=True),
-                method="POST", json=FIRST),
+                method="POST", json=FIRST,
+                one=Request("crm/lists/2026-09/{id}", {"includeFilters": "false"})),
     )  # fmt: skip
+    """One list alone is asked for without its filters, which may hold people's data."""
+    one_at = "list"
+    id_at = "listId"
     waits = (Wait("retry-after", header=True),)
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it has expired, was rotated, or is no private app's token.",
         "forbidden": "The app of {api_key} needs the scope crm.lists.read (or crm.segments.read).",
     }
-
-    def row_id(self, raw: Mapping[str, object]) -> object:
-        """A number as text."""
-        return raw.get("listId")
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """In the listing the size is a text among the properties, and a number in one list asked for."""
@@ -79,14 +79,6 @@ class HubSpot(Vendor):
             notes.append("being evaluated: not final")
         row.size_note = "; ".join(notes) or None
         return row
-
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """Without its filters, which may hold people's data."""
-        return Request(f"crm/lists/2026-09/{id}", {"includeFilters": "false"}, listing=self.listings[0])
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """`{"list": {…}}`."""
-        return [as_object(as_object(body).get("list"), "its 'list'")]
 
     def effective_status(self, status: int, body: object) -> int:
         """A cursor that is no longer good is a 400 of its own."""

@@ -8,13 +8,13 @@ Intercom does not know is answered with.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
-    Cursor, Kind, Listing, Page, Request, Row, Setting, Values, Vendor, Wait,
-    as_count, as_object, is_object, pick, text_at, value_at,
+    Cursor, Kind, Listing, Page, Request, Row, Setting, Vendor, Wait,
+    as_count, is_object, pick, text_at, value_at,
 )  # fmt: skip
 
 
@@ -33,6 +33,11 @@ class Intercom(Vendor):
     )  # fmt: skip
     size_counts = "contacts (users or leads, see person_type) matching the segment"
     size_unknown = "Intercom gives no count for it"
+    auth_headers: ClassVar[Mapping[str, str]] = {
+        "Authorization": "Bearer {access_token}",
+        "Intercom-Version": "{version}",  # without it, whatever was set for the app counts
+        "Accept": "application/json",
+    }
     id_shape = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
     get_lacks_size = True
     listings = (
@@ -41,8 +46,10 @@ class Intercom(Vendor):
             "segments",
             Cursor("pages.next.starting_after", "starting_after", absent_is_end=True),
             {"include_count": "true"},
+            one=Request("segments/{id}", {"include_count": "true"}),
         ),
     )
+    """The documents of today show no count in one segment alone, those of version 1 did."""
     waits = (Wait("x-ratelimit-reset", "unix_s", header=True),)
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {access_token}: it was revoked or has expired, or {base_url} is of another "
@@ -51,11 +58,6 @@ class Intercom(Vendor):
         "and the plan access to the API.",
         "invalid_request": "Check {version}: Intercom may not know that version.",
     }
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """A bearer token, and the version: without it, whatever was set for the app counts."""
-        token = f"Bearer {values['access_token']}"
-        return {"Authorization": token, "Intercom-Version": values["version"], "Accept": "application/json"}
 
     def page(self, body: object, request: Request) -> Page:
         """Further pages that are told of in a form nobody has documented are none that can be asked for."""
@@ -74,11 +76,3 @@ class Intercom(Vendor):
             updated=raw.get("updated_at"),
             details=pick(raw, "person_type"),
         )
-
-    def get_request(self, id: str, values: Values) -> Request:
-        """One segment; the documents of today show no count there, those of version 1 did."""
-        return Request(f"segments/{id}", {"include_count": "true"})
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """The bare segment."""
-        return [as_object(body)]

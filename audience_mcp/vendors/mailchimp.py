@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
     AudienceType, Kind, Listing, Offset, Request, Response, Row, Setting, Values, Vendor,
-    as_count, as_object, basic, pick, text_at, value_at,
+    as_count, basic, pick, text_at, value_at,
 )  # fmt: skip
 
 DATA_CENTRE = re.compile(r"[a-z]{2,4}[0-9]{1,3}", re.ASCII)
@@ -49,10 +49,12 @@ class Mailchimp(Vendor):
     listings = (
         Listing("lists", "lists", Offset(),
                 {"count": "1000", "fields": fields("lists", LIST), "sort_field": "date_created",
-                 "sort_dir": "ASC"}, total="total_items", kind="list"),
+                 "sort_dir": "ASC"}, total="total_items", kind="list",
+                one=Request("lists/{id}", {"fields": ",".join(LIST)})),
         Listing("lists/{parent}/segments", "segments", Offset(),
                 {"count": "1000", "fields": fields("segments", SEGMENT)}, total="total_items",
-                kind="segment", within="list"),
+                kind="segment", within="list",
+                one=Request("lists/{parent}/segments/{id}", {"fields": ",".join(SEGMENT)})),
     )  # fmt: skip
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it is wrong or disabled, or of another data centre than its end "
@@ -84,19 +86,6 @@ class Mailchimp(Vendor):
                   details=pick(raw, "type"))  # fmt: skip
         row.kind = "tag" if word == "static" else "segment"
         return row
-
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """A list by its id, a segment by its list's and its own."""
-        kind, _, own = id.partition("-")
-        if kind == "list":
-            return Request(f"lists/{own}", {"fields": ",".join(LIST)}, listing=self.listings[0])
-        parent, _, own = own.partition(".")
-        path, only = f"lists/{parent}/segments/{own}", {"fields": ",".join(SEGMENT)}
-        return Request(path, only, listing=self.listings[1], parent=parent)
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """The bare list or segment."""
-        return [as_object(body)]
 
     def status_of(self, response: Response) -> int:
         """A 403 without JSON comes of heavy use, and is no missing right."""

@@ -8,12 +8,11 @@ or segment are in the vendor's clients alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
-    Kind, Listing, PageNumber, Request, Row, Setting, Values, Vendor,
-    as_count, as_object, pick, text_at,
+    Kind, Listing, PageNumber, Request, Row, Setting, Vendor, as_count, pick, text_at,
 )  # fmt: skip
 
 PAGING = PageNumber(last="meta.last_page")
@@ -38,12 +37,13 @@ class MailerLite(Vendor):
         "segment": "subscribers matching the segment",
     }
     id_shape = re.compile(r"(group|segment)-[0-9]{1,20}", re.ASCII)
+    one_at = "data"
     listings = (
-        Listing(
-            "groups", "data", PAGING, {"limit": "100", "sort": "created_at"}, total="meta.total", kind="group"
-        ),
-        Listing("segments", "data", PAGING, {"limit": "100"}, total="meta.total", kind="segment"),
-    )
+        Listing("groups", "data", PAGING, {"limit": "100", "sort": "created_at"}, total="meta.total",
+                kind="group", one=Request("groups/{id}")),
+        Listing("segments", "data", PAGING, {"limit": "100"}, total="meta.total", kind="segment",
+                one=Request("segments/{id}")),
+    )  # fmt: skip
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: a token ends with the user who made it, and those of MailerLite "
         "Classic do not fit.",
@@ -61,12 +61,3 @@ class MailerLite(Vendor):
             created=raw.get("created_at"),
             details=pick(raw, *OTHERS),
         )
-
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """One of either kind, with its size."""
-        kind = "segment" if id.startswith("segment-") else "group"
-        return Request(f"{kind}s/{self.bare_id(id)}", listing=self.listings[kind == "segment"])
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """`{"data": {…}}`."""
-        return [as_object(as_object(body).get("data"), "its 'data'")]

@@ -46,6 +46,8 @@ class Meta(Vendor):
     )  # fmt: skip
     size_counts = "people (Meta's estimate, a range)"
     size_unknown = "Meta gives no estimate: the audience is new, too small or not in use"
+    auth_headers: ClassVar[Mapping[str, str]] = {"Authorization": "Bearer {token}"}
+    """Meta's own samples have the token in the URL, where it does not go here."""
     id_shape = re.compile(r"[0-9]{1,20}", re.ASCII)
     paging = NextLink("paging.next", "after", cursor="paging.cursors.after")
     listings = (Listing("act_{account}/customaudiences", "data", paging, {"fields": FIELDS, "limit": "200"}),)
@@ -56,10 +58,6 @@ class Meta(Vendor):
         "forbidden": "{token} needs the permission ads_read, and its user the ad account in {account}.",
         "invalid_request": "Check the API version in {base_url}; set {app_secret} if the app asks for proof.",
     }
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """The token goes into a header, not into the URL, where Meta's own samples have it."""
-        return {"Authorization": f"Bearer {values['token']}"}
 
     def sign(self, request: Request, values: Values) -> Request:
         """`appsecret_proof`, where the app's secret is set: a keyed hash of the token."""

@@ -39,6 +39,8 @@ class Mixpanel(Vendor):
     size_counts = "user profiles in the cohort"
     id_shape = NUMBER
     listings = (Listing("cohorts/list", "", params={"project_id": "{project_id}"}, method="POST"),)
+    limits: ClassVar[Mapping[str, Sequence[Rate]]] = {"": [Rate(30, 3600)]}
+    """Sixty an hour are allowed to a project; half are left for others."""
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {username} and {secret}: a service account may have an end date. {region} "
         "must say where the project in {project_id} is.",
@@ -50,10 +52,6 @@ class Mixpanel(Vendor):
     def headers(self, values: Values) -> Mapping[str, str]:
         """The service account's name and secret."""
         return {"Authorization": basic(values["username"], values["secret"])}
-
-    def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
-        """Sixty an hour are allowed to a project; half are left for others."""
-        return {"": [Rate(30, 3600)]}
 
     def list_requests(self, values: Values) -> Sequence[Request]:
         """The one request."""

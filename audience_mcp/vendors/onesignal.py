@@ -34,22 +34,18 @@ class OneSignal(Vendor):
         Setting("base_url", ("ONESIGNAL_BASE_URL",), "Base URL", default="https://api.onesignal.com"),
     )  # fmt: skip
     size_counts = "subscriptions (devices, e-mail addresses, phone numbers) that match the segment"
+    auth_headers: ClassVar[Mapping[str, str]] = {"Authorization": "Key {api_key}"}
+    """Not a bearer token, whatever the document says."""
     id_shape = UUID
     paging = Offset(full_page=LARGEST, counted="total_count")
     listings = (Listing("apps/{app_id}/segments", "segments", paging, {"limit": str(LARGEST)}),)
+    limits: ClassVar[Mapping[str, Sequence[Rate]]] = {"": [Rate(1)], "count": [Rate(1)]}
+    """One a second for each sort of request."""
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key} and {app_id}: the key must be an API key of this app, not of the "
         "organization, and OneSignal answers the same to both.",
         "forbidden": "The plan of the app in {app_id} may not include it.",
     }
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """Not a bearer token, whatever the document says."""
-        return {"Authorization": f"Key {values['api_key']}"}
-
-    def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
-        """One a second for each sort of request."""
-        return {"": [Rate(1)], "count": [Rate(1)]}
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """Every segment is a filter."""

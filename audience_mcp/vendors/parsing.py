@@ -25,6 +25,11 @@ def as_object(body: object, what: str = "the answer") -> Mapping[str, object]:
     return body
 
 
+def object_at(body: object, path: str) -> Mapping[str, object]:
+    """The object at `path`. Raises UnexpectedShape."""
+    return as_object(value_at(body, path), f"its '{path}'" if path else "the answer")
+
+
 def value_at(body: object, path: str) -> object:
     """What stands at `path`; None where anything on the way is missing. A number counts into a list."""
     for key in path.split(".") if path else ():

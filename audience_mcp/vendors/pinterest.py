@@ -7,12 +7,12 @@ a size counts, how fresh it is, and the codes of most errors.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
-    AudienceType, Cursor, Kind, Listing, Request, Row, Setting, Status, Values, Vendor,
-    as_count, as_object, pick, text_at,
+    AudienceType, Cursor, Kind, Listing, Request, Row, Setting, Status, Vendor,
+    as_count, pick, text_at,
 )  # fmt: skip
 
 TYPES: Mapping[object, AudienceType] = {
@@ -35,10 +35,12 @@ class Pinterest(Vendor):
     )  # fmt: skip
     size_counts = "Pinterest users"
     size_unknown = "Pinterest gives no size for it"
+    auth_headers: ClassVar[Mapping[str, str]] = {"Authorization": "Bearer {access_token}"}
     id_shape = re.compile(r"[0-9]{1,18}", re.ASCII)
     listings = tuple(
         Listing(LIST, "items", Cursor("bookmark", "bookmark", absent_is_end=True),
-                {"page_size": "250", "order": "ASCENDING", "ownership_type": ownership})
+                {"page_size": "250", "order": "ASCENDING", "ownership_type": ownership},
+                one=Request(f"{LIST}/{{id}}"))
         for ownership in ("OWNED", "RECEIVED")
     )  # fmt: skip
     error_hints: ClassVar[Mapping[Kind, str]] = {
@@ -46,10 +48,6 @@ class Pinterest(Vendor):
         "forbidden": "The token in {access_token} needs the scope ads:read, and its user a role in the ad "
         "account that {account} names.",
     }
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """A bearer token."""
-        return {"Authorization": f"Bearer {values['access_token']}"}
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """What is being filled has no size while its count is 0. Dates are Unix seconds."""
@@ -73,11 +71,3 @@ class Pinterest(Vendor):
                 raw, "audience_type", "created_by_company_name", *(("status",) if word != "READY" else ())
             ),
         )
-
-    def get_request(self, id: str, values: Values) -> Request:
-        """One audience, with its size."""
-        return Request(f"{LIST.format_map(values)}/{id}")
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """The bare audience."""
-        return [as_object(body)]

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
-    Kind, Listing, Offset, Rate, Request, Response, Row, Setting, Values, Vendor,
-    as_count, as_object, is_object, pick, text_at, value_at,
+    Kind, Listing, Offset, Rate, Request, Response, Row, Setting, Vendor,
+    as_count, is_object, pick, text_at, value_at,
 )  # fmt: skip
 
 CAPTURE = re.compile(r"^((?:https://)?(?:us|eu))\.i\.posthog\.com", re.ASCII)
@@ -40,18 +40,17 @@ class PostHog(Vendor):
     size_unknown = "never calculated"
     id_shape = re.compile(r"[0-9]{1,10}", re.ASCII)
     listings = (
-        Listing(LIST, "results", Offset(link="next"), {"limit": "200", "basic": "true"}, total="count"),
-    )
+        Listing(LIST, "results", Offset(link="next"), {"limit": "200", "basic": "true"}, total="count",
+                one=Request(f"{LIST}{{id}}/")),
+    )  # fmt: skip
+    limits: ClassVar[Mapping[str, Sequence[Rate]]] = {"": [Rate(400, 60), Rate(4000, 3600)]}
+    """Of 480 a minute and 4,800 an hour, which all programs with this key share."""
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "{api_key} must be a personal API key (phx_…; a project's phc_… is none), made in "
         "the region that {base_url} names.",
         "forbidden": "The key in {api_key} needs the scope cohort:read, and access to the project that "
         "{project} names.",
     }
-
-    def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
-        """Of 480 a minute and 4,800 an hour, which all programs with this key share."""
-        return {"": [Rate(400, 60), Rate(4000, 3600)]}
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """A calculation that is under way or failed leaves the last count as it was."""
@@ -78,14 +77,6 @@ class PostHog(Vendor):
                 "; the size is from an earlier one" if size is not None else ""
             )
         return row
-
-    def get_request(self, id: str, values: Values) -> Request:
-        """One cohort."""
-        return Request(f"{LIST.format_map(values)}{id}/")
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """The bare cohort."""
-        return [as_object(body)]
 
     def retry_after(self, body: object) -> object:
         """A sentence that ends `available in 17 seconds.`."""

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
-    Cursor, Kind, Listing, Rate, Request, Row, Setting, Status, Values, Vendor, Wait,
-    as_count, as_object, pick, text_at, value_at,
+    Cursor, Kind, Listing, Rate, Request, Row, Setting, Status, Vendor, Wait,
+    as_count, pick, text_at, value_at,
 )  # fmt: skip
 
 STATUSES: Mapping[object, Status] = {
@@ -39,27 +39,25 @@ class Segment(Vendor):
     )  # fmt: skip
     size_counts = "users, or the accounts or entities that size_note names"
     size_unknown = "Segment gives no count for it"
+    auth_headers: ClassVar[Mapping[str, str]] = {
+        "Authorization": "Bearer {api_key}",
+        "Accept": "application/vnd.segment.v1+json",
+    }
     id_shape = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
     listings = (
         Listing("spaces/{space}/audiences", "data.audiences", PAGING, {"pagination.count": "200"},
-                total="data.pagination.totalEntries"),
+                total="data.pagination.totalEntries", one=Request("spaces/{space}/audiences/{id}")),
     )  # fmt: skip
+    one_at = "data.audience"
     waits = (Wait("errors.0.data.msBeforeNext", "ms"),)
+    limits: ClassVar[Mapping[str, Sequence[Rate]]] = {"": [Rate(55, 60)]}
+    """Of 60 lists a minute; one audience may be asked for more often."""
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it must be a Public API token of a workspace in the region that "
         "{region} names.",
         "forbidden": "The token in {api_key} needs read access to the space, and the workspace needs Engage.",
         "not_found": "{space} names no space of this workspace.",
     }
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """A bearer token, and the version of the API."""
-        version = "application/vnd.segment.v1+json"
-        return {"Authorization": f"Bearer {values['api_key']}", "Accept": version}
-
-    def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
-        """Of 60 lists a minute; one audience may be asked for more often."""
-        return {"": [Rate(55, 60)]}
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """Counts are numbers of users, accounts or entities."""
@@ -81,11 +79,3 @@ class Segment(Vendor):
                 **({"uniqueCount": unique} if unique is not None else {}),
             },
         )
-
-    def get_request(self, id: str, values: Values) -> Request:
-        """One audience, with its size."""
-        return Request(f"spaces/{values['space']}/audiences/{id}")
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """`{"data": {"audience": {…}}}`."""
-        return [as_object(value_at(body, "data.audience"), "its 'data.audience'")]

@@ -7,14 +7,14 @@ lists (`_metadata.count`) is known to be wrong, and is no total. How an unknown 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from audience_mcp.core.dates import parse_datetime, to_rfc3339
 
 from audience_mcp.vendors import (  # isort: skip
-    Kind, Listing, NextLink, Request, Response, Row, Setting, Status, Values, Vendor, Wait,
-    as_count, as_object, pick, text_at,
+    Kind, Listing, NextLink, Request, Response, Row, Setting, Status, Vendor, Wait,
+    as_count, pick, text_at,
 )  # fmt: skip
 
 STATUSES: Mapping[object, Status] = {
@@ -39,21 +39,24 @@ class SendGrid(Vendor):
         "list": "contacts on the list",
         "segment": "contacts who matched at the last count",
     }
+    auth_headers: ClassVar[Mapping[str, str]] = {
+        "Authorization": "Bearer {api_key}",
+        "Accept": "application/json",  # without it, some paths answer 406
+    }
     id_shape = re.compile(r"(list|segment)-[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)
     listings = (
-        Listing("v3/marketing/lists", "result", NEXT, {"page_size": "1000"}, kind="list"),
-        Listing("v3/marketing/segments/2.0", "results", NEXT, kind="segment"),
-    )
+        Listing("v3/marketing/lists", "result", NEXT, {"page_size": "1000"}, kind="list",
+                one=Request("v3/marketing/lists/{id}")),
+        Listing("v3/marketing/segments/2.0", "results", NEXT, kind="segment",
+                one=Request("v3/marketing/segments/2.0/{id}", {"contacts_sample": "false"})),
+    )  # fmt: skip
+    """A segment would come with people's data if it were not told to leave them out."""
     waits = (Wait("x-ratelimit-reset", "unix_s", header=True),)
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: it begins with SG. and must not have been revoked.",
         "forbidden": "The key in {api_key} needs Restricted Access with Marketing: Read (marketing.read). "
         "SendGrid answers so too for a while after many bad requests.",
     }
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """Without `Accept`, some paths answer 406."""
-        return {"Authorization": f"Bearer {values['api_key']}", "Accept": "application/json"}
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """A list is counted now, a segment at times; one that was never counted says 0."""
@@ -77,17 +80,6 @@ class SendGrid(Vendor):
             updated=raw.get("updated_at"),
             details=pick(raw, "sample_updated_at", "parent_list_ids", "status"),
         )
-
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """By kind; a segment would come with people's data if it were not told to leave them out."""
-        kind, _, own = id.partition("-")
-        listing = self.listings[kind == "segment"]
-        params = {"contacts_sample": "false"} if kind == "segment" else {}
-        return Request(f"{listing.path}/{own}", params, listing=listing)
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """The bare list or segment."""
-        return [as_object(body)]
 
     def status_of(self, response: Response) -> int:
         """A 400 for one audience is an id that is not there."""

@@ -1,7 +1,6 @@
 """Shopify: the customer segments of one shop (Admin GraphQL), each of whose sizes is a count of its own.
 
-Facts from shopify.dev and from the Admin API's schema (2026-10). Not documented: what a count costs; 20 are
-asked for at once.
+Facts from shopify.dev and from the Admin API's schema (2026-10). Not documented: what a count costs.
 """
 
 from __future__ import annotations
@@ -9,11 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
-from urllib.parse import urljoin
 
 from audience_mcp.vendors import (  # isort: skip
     Counted, Cursor, Kind, Listing, Request, Response, Row, Setting, TokenExchange, Values, Vendor,
-    as_count, as_object, pick, text_at, value_at,
+    as_count, object_at, pick, text_at, value_at,
 )  # fmt: skip
 
 FIELDS = "id name query creationDate lastEditDate"
@@ -40,12 +38,16 @@ class Shopify(Vendor):
                 default="https://{shop}.myshopify.com/admin/api/2026-10"),
     )  # fmt: skip
     needs_one_of = (("access_token",), ("client_id", "client_secret"))
+    exchange = TokenExchange("/admin/oauth/access_token", {"grant_type": "client_credentials"},
+                             roles=("client_id", "client_secret"),
+                             hint="The app must be in {shop}, of the same organization.")  # fmt: skip
     size_counts = "customers of the shop who are in the segment"
     id_shape = re.compile(r"gid://shopify/Segment/[0-9]{1,20}", re.ASCII)
     query: ClassVar = {"query": LIST, "variables": {"first": 250}}
     info = "data.segments.pageInfo"
     paging = Cursor(f"{info}.endCursor", "variables.after", more=f"{info}.hasNextPage", in_body=True)
-    listings = (Listing("graphql.json", "data.segments.nodes", paging, method="POST", json=query),)
+    one = Request("graphql.json", method="POST", json={"query": ONE, "variables": {"id": "{id}"}})
+    listings = (Listing("graphql.json", "data.segments.nodes", paging, method="POST", json=query, one=one),)
     counts_per_request: ClassVar = {"": 20}
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {access_token}: its app must be installed in {shop}.",
@@ -54,13 +56,8 @@ class Shopify(Vendor):
     }
 
     def token_exchange(self, values: Values) -> TokenExchange | None:
-        """The client's id and secret for a token of 24 hours, where there is no token that stays."""
-        if "access_token" in values:
-            return None
-        fields = {role: values[role] for role in ("client_id", "client_secret")}
-        return TokenExchange(urljoin(values["base_url"], "/admin/oauth/access_token"),
-                             {"grant_type": "client_credentials", **fields},
-                             hint="The app must be in {shop}, of the same organization.")  # fmt: skip
+        """A token of 24 hours, where there is none that stays."""
+        return None if "access_token" in values else super().token_exchange(values)
 
     def headers(self, values: Values) -> Mapping[str, str]:
         """A header of Shopify's own."""
@@ -68,32 +65,26 @@ class Shopify(Vendor):
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """A rule and its dates, which are the rule's and not the membership's."""
-        return Row(id, text_at(raw, "name") or id, type="dynamic", details=pick(raw, "query"),
+        return Row(id, text_at(raw, "name") or id, type="dynamic", size_pending=True,
                    created=raw.get("creationDate"), updated=raw.get("lastEditDate"),
-                   size_pending=True)  # fmt: skip
-
-    def get_request(self, id: str, values: Values) -> Request:
-        """One segment."""
-        return Request("graphql.json", method="POST", json={"query": ONE, "variables": {"id": id}})
+                   details=pick(raw, "query"))  # fmt: skip
 
     def parse_one(self, body: object) -> Sequence[object]:
         """The segment; null where there is none."""
-        segment = as_object(value_at(body, "data"), "its 'data'").get("segment")
+        segment = object_at(body, "data").get("segment")
         return [] if segment is None else [segment]
 
     def count_request(self, rows: Sequence[Row], values: Values) -> Request:
         """One alias and one variable for each segment."""
-        numbers = range(len(rows))
-        declared, counts = (", ".join(f"$s{n}: ID!" for n in numbers), " ".join(map(SIZE.format, numbers)))
-        query = f"query AudienceSizes({declared}) {{ {counts} }}"
-        body = {"query": query, "variables": {f"s{n}": row.id for n, row in enumerate(rows)}}
-        return Request("graphql.json", method="POST", json=body)
+        ids = {f"s{n}": row.id for n, row in enumerate(rows)}
+        declared = ", ".join(f"${name}: ID!" for name in ids)
+        query = f"query AudienceSizes({declared}) {{ {' '.join(map(SIZE.format, range(len(rows))))} }}"
+        return Request("graphql.json", method="POST", json={"query": query, "variables": ids})
 
     def parse_counts(self, body: object, rows: Sequence[Row]) -> Mapping[str, Counted]:
         """The counts, by their aliases."""
-        data = as_object(value_at(body, "data"), "its 'data'")
+        data, note = object_at(body, "data"), "25,001 may be where Shopify stops counting"
         counts = {row.id: value_at(data, f"n{number}.totalCount") for number, row in enumerate(rows)}
-        note = "25,001 may be where Shopify stops counting"
         return {id: Counted(n, note if as_count(n) == 25_001 else None) for id, n in counts.items()}
 
     def status_of(self, response: Response) -> int:

@@ -6,7 +6,7 @@ Facts from "Get all audiences", the vendor's public documentation repository and
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from audience_mcp.vendors import (
@@ -15,10 +15,8 @@ from audience_mcp.vendors import (
     Request,
     Row,
     Setting,
-    Values,
     Vendor,
     as_count,
-    as_object,
     is_object,
     pick,
     signals_failure,
@@ -42,7 +40,10 @@ class Smallest(Vendor):
         Setting("base_url", ("SMALLEST_BASE_URL",), "Base URL", default="https://api.smallest.ai/atoms/v1"),
     )
     size_counts = "phone numbers"
-    listings = (Listing("audience", "data"),)
+    listings = (Listing("audience", "data", one=Request("audience/{id}")),)
+    """By id, audiences of the organisation are found that the list, which is the user's, may not have."""
+    one_at = "data"
+    id_at = "_id"
     size_unknown = "Smallest.ai gives the count only in its list, and not for this audience"
     id_shape = re.compile(r"[0-9a-f]{24}", re.ASCII)
     id_is_generated = True
@@ -51,10 +52,6 @@ class Smallest(Vendor):
         "unauthorized": "Check {api_key}: it starts with sk_ and belongs to Atoms, not to another product.",
         "forbidden": "The key in {api_key} is of another product, or the plan has no audiences.",
     }
-
-    def row_id(self, raw: Mapping[str, object]) -> object:
-        """A Mongo object id."""
-        return raw.get("_id")
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """`memberCount` is a JSON number that may be written 1523.0; a newer name for it is announced."""
@@ -72,14 +69,6 @@ class Smallest(Vendor):
             updated=raw.get("updatedAt"),
             details=details,
         )
-
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """By id; finds audiences of the organisation that the list, which is the user's, may not have."""
-        return Request(f"audience/{id}")
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """`{"status": true, "data": {…}}`."""
-        return [as_object(as_object(body).get("data"), "its 'data'")]
 
     def effective_status(self, status: int, body: object) -> int:
         """A `status` of failure counts under any HTTP status; a plan that is too small is a 400."""

@@ -6,35 +6,17 @@ Facts from Whop's "List Audiences" page, its merged OpenAPI document and its Pyt
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
-from audience_mcp.vendors import (
-    Cursor,
-    Kind,
-    Listing,
-    Request,
-    Row,
-    Setting,
-    Status,
-    Values,
-    Vendor,
-    array_at,
-    as_count,
-    as_object,
-    is_object,
-    pick,
-    text_at,
-)
+from audience_mcp.vendors import (  # isort: skip
+    Cursor, Kind, Listing, Request, Row, Setting, Status, Vendor,
+    as_count, is_object, pick, text_at, value_at,
+)  # fmt: skip
 
 STATUSES: Mapping[object, Status] = {
-    "ready": "ready",
-    "partial": "partial",
-    "failed": "failed",
-    "pending": "processing",
-    "processing": "processing",
-    "syncing": "processing",
-}
+    "ready": "ready", "partial": "partial", "failed": "failed",
+    "pending": "processing", "processing": "processing", "syncing": "processing"}  # fmt: skip
 COUNTS = ("matched_rows", "processed_rows", "progress_percent")
 FURTHER = (
     "error_message", "platform_audience_ids", "audience_type", "source_type", "auto_refresh",
@@ -50,30 +32,22 @@ class Whop(Vendor):
     pin one by itself, so dates are read as Unix seconds and as ISO text alike.
     """
 
-    name = "whop"
-    title = "Whop"
+    name, title = "whop", "Whop"
     settings = (
-        Setting(
-            "api_key", ("WHOP_API_KEY",), "API key, scope audience:basic:read", required=True, secret=True
-        ),
-        Setting(
-            "account_id",
-            ("WHOP_ACCOUNT_ID",),
-            "Account that owns the audiences, biz_…",
-            required=True,
-            identifies=True,
-        ),
+        Setting("api_key", ("WHOP_API_KEY",), "API key, scope audience:basic:read", required=True,
+                secret=True),
+        Setting("account_id", ("WHOP_ACCOUNT_ID",), "Account that owns the audiences, biz_…", required=True,
+                identifies=True),
         Setting("base_url", ("WHOP_BASE_URL",), "Base URL", default="https://api.whop.com/api/v1"),
-    )
+    )  # fmt: skip
     size_counts = "rows uploaded, or people matching"
     listings = (
-        Listing(
-            "audiences",
-            "data",
-            Cursor("page_info.end_cursor", "after", more="page_info.has_next_page"),
-            {"account_id": "{account_id}", "first": "100"},
-        ),
-    )
+        Listing("audiences", "data", Cursor("page_info.end_cursor", "after", more="page_info.has_next_page"),
+                {"account_id": "{account_id}", "first": "100"},
+                one=Request("audiences", {"account_id": "{account_id}", "audience_id": "{id}"})),
+    )  # fmt: skip
+    one_in_list = True
+    """An unknown id gives an empty list; the id that comes is checked, in case the filter is ignored."""
     id_shape = re.compile(r"adaud_[A-Za-z0-9_]{1,200}", re.ASCII)
     id_is_generated = True
     error_hints: ClassVar[Mapping[Kind, str]] = {
@@ -99,11 +73,8 @@ class Whop(Vendor):
         )
         kind, source = raw.get("audience_type") or "custom", raw.get("source_type") or "csv_upload"
         if kind == "lookalike" or source == "engagement" or raw.get("engagement"):
-            row.type = "lookalike" if kind == "lookalike" else "dynamic"
-            row.size, row.size_note = (
-                None,
-                f"{kind if kind == 'lookalike' else 'engagement'}: not counted by Whop",
-            )
+            row.type, what = ("lookalike", kind) if kind == "lookalike" else ("dynamic", "engagement")
+            row.size, row.size_note = None, f"{what}: not counted by Whop"
             row.details = pick(raw, *unknown_word, *FURTHER)  # the counts are zeros that mean nothing here
         elif source == "people_filter" or raw.get("auto_refresh") is True:
             row.type = "dynamic"
@@ -115,24 +86,15 @@ class Whop(Vendor):
             row.size, row.size_note = None, "Whop gives 0, which may mean: not counted"
         return row
 
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """The list, filtered; the returned id is checked, in case the filter is ignored."""
-        return Request("audiences", {"account_id": values["account_id"], "audience_id": id})
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """An unknown id gives an empty list."""
-        return array_at(as_object(body), "data")
-
     def effective_status(self, status: int, body: object) -> int:
         """A 400 about `audience_id` is an unknown audience; an error under 200 is an error all the same."""
-        error = body.get("error") if is_object(body) else None
+        error = value_at(body, "error")
         if status == 200 and error:
             return 401 if is_object(error) and error.get("type") == "unauthorized" else 500
         return 404 if status == 400 and is_object(error) and error.get("param") == "audience_id" else status
 
     def retry_after(self, body: object) -> object:
         """Whop writes the wait into the message: "Try again in 12 seconds."."""
-        error = body.get("error") if is_object(body) else None
-        message = error.get("message") if is_object(error) else error
+        message = value_at(body, "error.message") or value_at(body, "error")
         found = _TRY_AGAIN.search(message) if isinstance(message, str) else None
-        return found.group(1) if found else None
+        return found[1] if found else None

@@ -6,7 +6,7 @@ Facts from the "Lists" and "Errors" pages of its documentation (v1). The API doe
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from audience_mcp.core.audience import AudienceType, Row, Status
@@ -41,15 +41,12 @@ class ExampleLists(Vendor):
         Setting("base_url", ("EXAMPLELISTS_BASE_URL",), "Base URL", default="https://api.lists.example/v1"),
     )
     size_counts = "contacts on the list, subscribed or not"
+    auth_headers: ClassVar[Mapping[str, str]] = {"X-Api-Key": "{api_key}"}
     id_shape = re.compile(r"lst_[0-9]{1,12}", re.ASCII)
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}: Example Lists shows a key once, when it is made.",
         "forbidden": "The key in {api_key} needs the scope lists:read.",
     }
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """The key has a header of its own."""
-        return {"X-Api-Key": values["api_key"]}
 
     def list_request(self, values: Values) -> Request:
         """100 is the largest page."""
@@ -81,12 +78,8 @@ class ExampleLists(Vendor):
         return row
 
     def get_request(self, id: str, values: Values) -> Request | None:
-        """By id."""
+        """By id; the answer is the list itself, in no envelope."""
         return Request(f"lists/{id}")
-
-    def parse_one(self, body: object) -> Sequence[object]:
-        """The list itself, in no envelope."""
-        return [as_object(body)]
 
     def retry_after(self, body: object) -> object:
         """A 429 says `{"error": {"code": "slow_down", "retry_in_s": 7}}`."""
