@@ -12,12 +12,14 @@ from dataclasses import replace
 from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
-    Kind, Listing, Offset, Page, PageNumber, Rate, Request, Row, Setting, Vendor,
+    Kind, Listing, Offset, Page, PageNumber, Rate, Request, Response, Row, Setting, Vendor,
     as_count, object_at, pick, text_at, value_at,
 )  # fmt: skip
 
 ALL = {"limit": "100", "orders[id]": "ASC", "filters[channel]": "all"}
 """Without the filter, lists for SMS would be left out without a word."""
+RUN = "counts.last_total"
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])", re.ASCII)
 
 
 class ActiveCampaign(Vendor):
@@ -51,7 +53,7 @@ class ActiveCampaign(Vendor):
     error_hints: ClassVar[Mapping[Kind, str]] = {
         "unauthorized": "Check {api_key}, and that {base_url} is the address of its account. A user whose "
         "group may not see lists and contacts is answered so too.",
-        "forbidden": "The plan of the account has no API for {api_key}.",
+        "forbidden": "Check {api_key}: the plan, or the group of its user, may not include saved segments.",
     }
 
     def page(self, body: object, request: Request) -> Page:
@@ -64,20 +66,26 @@ class ActiveCampaign(Vendor):
         return replace(page, more=False) if request.params["offset"] != "0" else page
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
-        """Numbers of lists are texts. A segment's count is from the day in its note, maybe long ago."""
-        if id.startswith("list-"):
-            return Row(id, text_at(raw, "name") or id, as_count(raw.get("active_subscribers")),
-                       status="unknown" if raw.get("deletestamp") else "ready", created=raw.get("cdate"),
-                       updated=raw.get("udate"),
-                       details=pick(raw, "channel", "non_deleted_subscribers", "stringid"))  # fmt: skip
-        facts = object_at(raw, "attributes")
-        size = as_count(value_at(facts, "counts.last_total.count"))
-        day = (text_at(facts, "counts.last_total.last_total_updated") or "")[:10]
+        """Numbers of lists are texts; a deleted one counts in no total."""
+        if id.startswith("segment-"):
+            return self._segment(object_at(raw, "attributes"), id)
+        deleted = re.search("[1-9]", str(raw.get("deletestamp") or ""))
+        return Row(id, text_at(raw, "name") or id,
+                   None if deleted else as_count(raw.get("active_subscribers")),
+                   status="unknown" if deleted else "ready", size_note="deleted" if deleted else None,
+                   created=raw.get("cdate"), updated=raw.get("udate"),
+                   details=pick(raw, "channel", "non_deleted_subscribers", "stringid"))  # fmt: skip
+
+    def _segment(self, facts: Mapping[str, object], id: str) -> Row:
+        """Its count is of the run that began on the day in its note, maybe long ago."""
+        size = as_count(value_at(facts, f"{RUN}.count"))
+        times = (text_at(facts, f"{RUN}.{at}") or "" for at in ("run_id_start", "last_total_updated"))
+        day = next((found[0] for found in map(DAY.match, times) if found), None)
         active = as_count(value_at(facts, "counts.last_active_total.count"))
         further = {} if active is None else {"last_active_total": active}
+        note = f"as evaluated on {day}" if day else "as last evaluated, on a day that is not told"
         return Row(id, text_at(facts, "name") or id, size, "dynamic",
-                   "processing" if size is None else "ready",
-                   "not evaluated yet" if size is None else f"as evaluated on {day}" if day else None,
+                   "processing" if size is None else "ready", "not evaluated yet" if size is None else note,
                    created=facts.get("created_date"), updated=facts.get("updated_date"),
                    details={**pick(facts, "category"), **further})  # fmt: skip
 
@@ -86,6 +94,7 @@ class ActiveCampaign(Vendor):
         listing = self.listings[1]
         return listing.rows_in(body) if request.listing is listing else [object_at(body, "list")]
 
-    def effective_status(self, status: int, body: object) -> int:
-        """403 is what a wrong key is answered with, as well as missing rights."""
-        return 401 if status == 403 else status
+    def status_of(self, response: Response) -> int:
+        """403 is a wrong key as well as missing rights; where segments alone are refused, lists are read."""
+        segments = response.request.listing is self.listings[1]
+        return 401 if response.status == 403 and not segments else response.status

@@ -37,7 +37,9 @@ def sent(row: Any) -> Any:
         return {**own, **rest, **counts}
     counts = {}
     if row.get("count") is not None:
-        evaluated = {"count": row["count"], "last_total_updated": "2026-02-01T00:00:00.000Z"}
+        # The update was wanted a day after the run that counted had begun.
+        times = {"run_id_start": "2026-02-01T23:50:00.000Z", "last_total_updated": "2026-02-02T00:00:00.000Z"}
+        evaluated = {"count": row["count"], **times}
         counts = {"last_total": evaluated, "last_active_total": {"count": 9}}
     return {
         **own,
@@ -46,9 +48,18 @@ def sent(row: Any) -> Any:
     }
 
 
-def answer(asked: Asked, rows: Sequence[Any], total: Literal["told", "0", "absent"] = "told") -> Answer:
-    """Both listings, and one of either. total: what `meta.total` says of the lists."""
-    if asked.headers.get("api-token") != KEY:
+def answer(
+    asked: Asked,
+    rows: Sequence[Any],
+    total: Literal["told", "0", "absent"] = "told",
+    segments_allowed: bool = True,
+) -> Answer:
+    """Both listings, and one of either. total: what `meta.total` says of the lists.
+
+    segments_allowed: whether the plan and the user's rights include saved segments.
+    """
+    refused_here = "audiences" in asked.path and not segments_allowed
+    if asked.headers.get("api-token") != KEY or refused_here:
         return refused(403, "You do not have permissions to access this resource.")
     path = PATH.fullmatch(asked.path)
     if asked.method != "GET" or asked.body or path is None:

@@ -29,7 +29,7 @@ ROWS = [
     a_list(8, "Rappels – SMS", 91, channel="sms"),
     a_list(9, "Nobody", 0),
     a_list(10, "Without counts", None),
-    a_list(11, "Being deleted", 4, deletestamp="2026-01-01 00:00:00"),
+    a_list(11, "Deleted", 4, deletestamp="2026-01-01 00:00:00"),
     *(a_list(100 + n, f"Shop {n}", 3 * n) for n in range(105)),
     a_segment(1, "Big orders", 120),
     a_segment(2, "Never evaluated", None),
@@ -38,17 +38,21 @@ ROWS = [
 
 @asynccontextmanager
 async def served(
-    rows: Sequence[object], total: Literal["told", "0", "absent"] = "told"
+    rows: Sequence[object],
+    total: Literal["told", "0", "absent"] = "told",
+    segments_allowed: bool = True,
 ) -> AsyncIterator[Served]:
     """These lists and segments, and the variables that lead to them."""
-    async with serve_api(lambda asked: api.answer(asked, rows, total)) as (origin, asked):
+    async with serve_api(lambda asked: api.answer(asked, rows, total, segments_allowed)) as (origin, asked):
         variables = {"ACTIVECAMPAIGN_URL": origin, "ACTIVECAMPAIGN_API_KEY": api.KEY}
         yield Served({**variables, "AUDIENCE_MCP_DEADLINE_S": "3600"}, asked)
 
 
 def facts(raw: Any) -> Facts:
+    if not api.is_segment(raw) and raw["deletestamp"]:
+        return Facts(raw["name"], None, status="unknown")
     if not api.is_segment(raw):
-        return Facts(raw["name"], raw["count"], status="unknown" if raw["deletestamp"] else "ready")
+        return Facts(raw["name"], raw["count"])
     return Facts(raw["name"], raw["count"], "dynamic", "processing" if raw["count"] is None else "ready")
 
 
