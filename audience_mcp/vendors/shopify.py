@@ -11,10 +11,10 @@ from typing import ClassVar
 
 from audience_mcp.vendors import (  # isort: skip
     Counted, Cursor, Kind, Listing, Request, Response, Row, Setting, TokenExchange, Values, Vendor,
-    as_count, object_at, pick, text_at, value_at,
+    as_count, object_at, text_at, value_at,
 )  # fmt: skip
 
-FIELDS = "id name query creationDate lastEditDate"
+FIELDS = "id name creationDate lastEditDate"
 LIST = ("query AudienceList($first: Int!, $after: String) { segments(first: $first, after: $after, "
         f"sortKey: ID) {{ nodes {{ {FIELDS} }} pageInfo {{ hasNextPage endCursor }} }} }}")  # fmt: skip
 ONE = f"query AudienceOne($id: ID!) {{ segment(id: $id) {{ {FIELDS} }} }}"
@@ -66,8 +66,7 @@ class Shopify(Vendor):
     def row(self, raw: Mapping[str, object], id: str) -> Row:
         """A rule and its dates, which are the rule's and not the membership's."""
         return Row(id, text_at(raw, "name") or id, type="dynamic", size_pending=True,
-                   created=raw.get("creationDate"), updated=raw.get("lastEditDate"),
-                   details=pick(raw, "query"))  # fmt: skip
+                   created=raw.get("creationDate"), updated=raw.get("lastEditDate"))  # fmt: skip
 
     def parse_one(self, body: object) -> Sequence[object]:
         """The segment; null where there is none."""
