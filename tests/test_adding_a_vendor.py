@@ -14,7 +14,8 @@ from audience_mcp import vendors
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import PagingStopped, UnexpectedShape
 from audience_mcp.core.values import as_count
-from audience_mcp.sources.pager import Pager, row_of
+from audience_mcp.sources.pager import Pager
+from audience_mcp.sources.rows import row_of
 from audience_mcp.vendors import Request, Setting, Vendor
 
 pytestmark = pytest.mark.anyio

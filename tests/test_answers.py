@@ -19,7 +19,7 @@ from audience_mcp.core.errors import VendorError
 from audience_mcp.core.text import to_json
 from audience_mcp.core.values import as_id
 from audience_mcp.sources.pager import Pager
-from audience_mcp.sources.reader import Snapshot
+from audience_mcp.sources.reading import Snapshot
 from audience_mcp.vendors import Request, Vendor
 from audience_mcp.vendors.batch import Batch
 from audience_mcp.vendors.smallest import Smallest

@@ -13,7 +13,8 @@ from audience_mcp.catalog.memo import MOST, AnswerMemo
 from audience_mcp.catalog.models import AudienceList
 from audience_mcp.catalog.query import ListQuery, parse_arguments
 from audience_mcp.core.errors import VendorError
-from audience_mcp.sources.reader import Snapshot, SourceReader
+from audience_mcp.sources.reader import SourceReader
+from audience_mcp.sources.reading import Snapshot
 from tests.support.clock import FakeClock
 from tests.support.served import connected
 

@@ -25,8 +25,9 @@ from audience_mcp.core.errors import PagingStopped, UnexpectedShape, VendorError
 from audience_mcp.core.text import to_json
 from audience_mcp.core.values import WHOLE_MAX, as_count
 from audience_mcp.server.schemas import tool_schema
-from audience_mcp.sources.pager import Pager, row_of
+from audience_mcp.sources.pager import Pager
 from audience_mcp.sources.responses import LONGEST_HINT_S, find_wait, parse_body, parse_wait
+from audience_mcp.sources.rows import row_of
 from audience_mcp.vendors import Page, Request, Response, Vendor
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.examples import examples

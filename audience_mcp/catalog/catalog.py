@@ -40,7 +40,8 @@ from audience_mcp.core.secrets import Redactor
 from audience_mcp.core.text import clean
 from audience_mcp.sources.call import CallSession
 from audience_mcp.sources.pager import Fetch
-from audience_mcp.sources.reader import Connect, Snapshot, SourceReader
+from audience_mcp.sources.reader import Connect, SourceReader
+from audience_mcp.sources.reading import Snapshot
 from audience_mcp.sources.sharing import SharedTurns
 from audience_mcp.sources.signal import ChangeSignal
 

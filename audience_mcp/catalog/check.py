@@ -17,7 +17,7 @@ from audience_mcp.core.secrets import Redactor
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.pager import Pager
-from audience_mcp.sources.reader import new_pager
+from audience_mcp.sources.reading import new_pager
 
 log = logging.getLogger(__name__)
 

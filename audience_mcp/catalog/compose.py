@@ -13,7 +13,8 @@ from audience_mcp.catalog.rows import to_concise, to_full
 from audience_mcp.catalog.select import Selection, filter_by_size, order
 from audience_mcp.catalog.totals import Totals, add_up, group, total_by_source
 from audience_mcp.core.audience import Row
-from audience_mcp.sources.reader import Snapshot, SourceReader
+from audience_mcp.sources.reader import SourceReader
+from audience_mcp.sources.reading import Snapshot
 
 SHORTEST_ROW = 30
 """Characters of the shortest row."""

@@ -22,7 +22,8 @@ from audience_mcp.core.errors import ToolError, VendorError
 from audience_mcp.core.text import clean, fold, to_json
 from audience_mcp.sources.call import CallSession, waiting_on
 from audience_mcp.sources.lookups import LookUp
-from audience_mcp.sources.reader import Snapshot, SourceReader
+from audience_mcp.sources.reader import SourceReader
+from audience_mcp.sources.reading import Snapshot
 
 MatchedBy = Literal["ref", "id", "name", "id_or_name"]
 AddHistory = Callable[

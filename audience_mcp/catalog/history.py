@@ -17,7 +17,8 @@ from audience_mcp.core.audience import Row
 from audience_mcp.core.dates import to_rfc3339
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.text import clean, to_json
-from audience_mcp.sources.reader import Snapshot, SourceReader
+from audience_mcp.sources.reader import SourceReader
+from audience_mcp.sources.reading import Snapshot
 from audience_mcp.sources.sharing import history_account
 from audience_mcp.store.retention import thin
 from audience_mcp.store.values import Baseline, Past, Timeline, from_ms, to_ms

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from audience_mcp.catalog.models import AudienceList
 from audience_mcp.catalog.query import ListQuery
 from audience_mcp.sources.pager import Pager
-from audience_mcp.sources.reader import Snapshot, SourceReader
+from audience_mcp.sources.reader import SourceReader
+from audience_mcp.sources.reading import Snapshot
 
 MOST = 16
 """Answers that are kept, the one used last the longest."""

@@ -11,7 +11,8 @@ from audience_mcp.core.audience import Row
 from audience_mcp.core.dates import to_rfc3339
 from audience_mcp.core.errors import VendorError
 from audience_mcp.core.text import clean
-from audience_mcp.sources.reader import Snapshot, SourceReader
+from audience_mcp.sources.reader import SourceReader
+from audience_mcp.sources.reading import Snapshot
 
 if TYPE_CHECKING:
     from audience_mcp.catalog.totals import Totals

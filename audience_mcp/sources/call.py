@@ -12,7 +12,8 @@ from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import VendorError
 from audience_mcp.core.progress import Progress
 from audience_mcp.sources.lookups import LookUp
-from audience_mcp.sources.reader import Reading, Snapshot, SourceReader
+from audience_mcp.sources.reader import SourceReader
+from audience_mcp.sources.reading import Reading, Snapshot
 from audience_mcp.sources.signal import ChangeSignal
 
 COUNT_WITHIN_S = 5.0

@@ -12,7 +12,8 @@ from audience_mcp.config import Account, Source
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import VendorError
 from audience_mcp.sources.counts import SizeCounter
-from audience_mcp.sources.pager import Fetch, row_of
+from audience_mcp.sources.pager import Fetch
+from audience_mcp.sources.rows import row_of
 from audience_mcp.sources.signal import ChangeSignal
 from audience_mcp.vendors import Request
 

@@ -10,24 +10,23 @@ import hashlib
 import json
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, get_args
+from typing import Protocol
 
 import anyio
 
-from audience_mcp.core.audience import AudienceType, Row, Status
+from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import PagingStopped, UnexpectedShape, VendorError
-from audience_mcp.core.secrets import HIDDEN, Redactor
+from audience_mcp.core.secrets import Redactor
 from audience_mcp.core.values import as_count, as_id
+from audience_mcp.sources.rows import ReadsRows, row_of
 from audience_mcp.vendors.listing import Listing
 from audience_mcp.vendors.parsing import is_object
 from audience_mcp.vendors.request import Page, Request
 
 log = logging.getLogger(__name__)
 
-TYPES = frozenset(get_args(AudienceType))
-STATUSES = frozenset(get_args(Status))
 MAX_PAGES = 10_000
 MAX_CURSOR = 64 * 1024
 """Characters of everything a request for a page says."""
@@ -51,12 +50,10 @@ Fetch = Callable[[Request], Awaitable[object]]
 """Answers a request with parsed JSON or raises VendorError."""
 
 
-class Reads(Protocol):
+class Reads(ReadsRows, Protocol):
     """What a pager needs to know of a vendor."""
 
     def page(self, body: object, request: Request) -> Page: ...  # noqa: D102
-    def row_id(self, raw: Mapping[str, object]) -> object: ...  # noqa: D102
-    def row(self, raw: Mapping[str, object], id: str) -> Row: ...  # noqa: D102
 
 
 Nested = Callable[[str | None, str, str], Sequence[Request]]
@@ -356,47 +353,3 @@ class Pager:
 
     def _unclear(self, what: str) -> VendorError:
         return VendorError("bad_response", self._say("unclear", what=what))
-
-
-def row_of(vendor: Reads, raw: object, request: Request | None = None) -> Row | None:
-    """A vendor's row as an audience, or None where it is broken: no object, or without a usable id."""
-    if not is_object(raw):
-        return None
-    listing = request.listing if request is not None else None
-    parent = request.parent if request is not None else None
-    try:
-        id = as_id(vendor.row_id(raw))
-        if id is None:
-            return None
-        whole = id if listing is None else listing.full_id(id, parent)
-        full = id if whole is id else as_id(whole)
-        # An id that held a key cannot be asked for: its row is broken.
-        broken = full is None or HIDDEN in full
-        row = None if broken or full is None else _sound(vendor.row(raw, full), full)
-    except (Exception, SystemExit, GeneratorExit):  # noqa: BLE001 (it loses no other row)
-        return None
-    if row is not None and listing is not None and listing.kind is not None:
-        row.kind = row.kind or listing.kind
-        if parent is not None and row.part_of is None:
-            row.part_of = f"{listing.within}-{parent}"
-    return row
-
-
-def _sound(row: Row, id: str) -> Row:
-    """A vendor's row with nothing in it that would fail later, far from the vendor."""
-    row.id = id
-    if row.details is not None and not is_object(row.details):
-        row.details = None
-    if row.size is not None:
-        row.size = as_count(row.size)
-    if row.size_max is not None:
-        row.size_max = as_count(row.size_max)
-    if row.size is None or (row.size_max is not None and row.size_max < row.size):
-        row.size_max = None
-    if not isinstance(row.name, str):
-        row.name = row.id
-    if row.type not in TYPES:
-        row.type = "unknown"
-    if row.status not in STATUSES:
-        row.status = "unknown"
-    return row

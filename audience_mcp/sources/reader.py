@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
@@ -23,6 +22,15 @@ from audience_mcp.sources.counts import Kept, SizeCounter, kept_count, stored_co
 from audience_mcp.sources.freshness import LAST_COMPLETE_S, Times, can_resume, serves
 from audience_mcp.sources.lookups import LookUp, LookUps
 from audience_mcp.sources.pager import Fetch, Pager
+from audience_mcp.sources.reading import (
+    Reading,
+    Snapshot,
+    explain_under_way,
+    new_pager,
+    restore_reading,
+    to_stored,
+    write_notes,
+)
 from audience_mcp.sources.sharing import SourceShare
 from audience_mcp.sources.signal import ChangeSignal
 from audience_mcp.store.values import StoredReading
@@ -47,77 +55,8 @@ MESSAGES = {
     "not_configured": "{source} is not configured.",
     "failed": "{source}: reading failed inside audience-mcp ({error}); its log has more.",
     "unattended": "{source}: {progress}; then paused, as no call was waiting. Ask again to resume.",
-    "under_way": "{source}: {progress}; the reading goes on. Ask again in {seconds} s to continue.",
-    "progress": "{read:,} audiences read",
-    "progress_of": "{read:,} of {total:,} audiences read",
     "older": "{source}: as of its last complete reading; there is no newer one yet. {error}",
-    "invalid": "{source}: skipped {count:,} {rows} without a usable id",
-    "duplicates": "{source}: {count:,} duplicate {rows}, counted once",
-    "more_than_reported": "{source}: listed {read:,} audiences, more than the {total:,} it reports",
 }
-
-
-@dataclass(slots=True, eq=False)
-class Reading:
-    """A reading under way or ended. `error` says why it ended before its end.
-
-    as_of: when its first page came: nothing in it is older. stored: what it was taken from, where another
-    process, or one before this, has made it.
-    """
-
-    pager: Pager
-    started_at: float
-    refreshing: bool = False
-    resumed: bool = False
-    error: VendorError | None = None
-    ended: bool = False
-    ended_at: float | None = None
-    used_at: float | None = None
-    first_page_at: float | None = None
-    last_page_at: float | None = None
-    as_of: datetime | None = None
-    read_before: int = 0
-    restarted: bool = False
-    stored: StoredReading | None = None
-    waiting: int = 0
-    left_at: float = 0.0
-
-    @property
-    def complete(self) -> bool:
-        """Whether every page was read."""
-        return self.pager.done
-
-    @property
-    def times(self) -> Times:
-        """When it began, was read, ended and was first used."""
-        return Times(self.started_at, self.first_page_at, self.last_page_at, self.ended_at, self.used_at)
-
-    def progress(self) -> str:
-        """How far it got: `2,300 of 4,012 audiences read`."""
-        total = self.pager.vendor_total
-        message = MESSAGES["progress" if total is None else "progress_of"]
-        return message.format(read=len(self.pager.rows), total=total)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What there is of a source when a call must answer.
-
-    complete: whether every page was read, and now. error: why not. older: whether this is an earlier,
-    complete reading, since there is no newer one; `error` then is the newer one's.
-    """
-
-    pager: Pager
-    complete: bool
-    as_of: datetime | None
-    error: VendorError | None = None
-    notes: list[str] = field(default_factory=list)
-    older: bool = False
-
-    @property
-    def newer_error(self) -> VendorError | None:
-        """Why an earlier reading answers and not a newer one."""
-        return self.error if self.older else None
 
 
 class SourceReader:
@@ -276,7 +215,7 @@ class SourceReader:
         if share is None or stored is not None:
             self._signal.notify()
             return
-        kept = self._to_store(reading) if reading.complete else None
+        kept = to_stored(reading, self._clock.now()) if reading.complete else None
         share.begin_recording()
         if share.is_made_up:  # what is made up is there before it is asked for
             await share.end(kept)
@@ -292,50 +231,17 @@ class SourceReader:
             self.counter.restore({id: kept_count(count, now) for id, count in counts.items()})
         found = await share.find(refresh=reading.refreshing, abandoned=lambda: self._is_unattended(reading))
         if found is not None:
-            self._restore(reading, found)
+            restore_reading(reading, found, self._new_pager(), self._clock.now())
             return
         if share.older is not None and self._is_newer(share.older):
-            self._last_complete = self._restore(Reading(self._new_pager(), 0.0, ended=True), share.older)
+            pager = self._new_pager()
+            ended = Reading(pager, 0.0, ended=True)
+            self._last_complete = restore_reading(ended, share.older, pager, self._clock.now())
         share.older = None
 
     def _is_newer(self, stored: StoredReading) -> bool:
         last = self._last_complete
         return last is None or last.started_at < self._clock.now() - stored.started_ago_s
-
-    def _restore(self, reading: Reading, stored: StoredReading) -> Reading:
-        """Make a reading of a stored one."""
-        now = self._clock.now()
-        reading.pager, reading.stored, reading.as_of = self._new_pager(), stored, stored.as_of
-        reading.started_at = now - stored.started_ago_s
-        reading.first_page_at = now - stored.first_page_ago_s
-        reading.last_page_at = reading.ended_at = now - stored.ended_ago_s
-        reading.pager.restore(
-            stored.rows,
-            pages=stored.pages,
-            total=stored.total,
-            invalid=stored.invalid,
-            duplicates=stored.duplicates,
-            notes=stored.notes,
-        )
-        return reading
-
-    def _to_store(self, reading: Reading) -> StoredReading | None:
-        """A complete reading as it is stored."""
-        now, pager = self._clock.now(), reading.pager
-        if reading.as_of is None or reading.first_page_at is None:
-            return None
-        return StoredReading(
-            list(pager.rows.values()),
-            reading.as_of,
-            now - reading.started_at,
-            now - reading.first_page_at,
-            0.0,
-            pager.pages,
-            pager.vendor_total,
-            pager.invalid,
-            pager.duplicates,
-            list(pager.notes),
-        )
 
     def _save_counts(self, counts: Mapping[str, Kept]) -> None:
         if self._share is not None:
@@ -396,17 +302,21 @@ class SourceReader:
         if reading.ended and reading.used_at is None:
             reading.used_at = self._clock.now()
         if reading.complete:
-            return Snapshot(reading.pager, True, reading.as_of, notes=self._notes(reading.pager))
-        error = reading.error if reading.ended and reading.error else self._under_way(reading)
+            return Snapshot(reading.pager, True, reading.as_of, notes=write_notes(self.name, reading.pager))
+        error = (
+            reading.error
+            if reading.ended and reading.error
+            else explain_under_way(self.name, reading, self._clock.now())
+        )
         last = self._last_complete
         if last is not None and self._age(last) < LAST_COMPLETE_S:
             note = MESSAGES["older"].format(source=self.name, error=error.message)
             return Snapshot(
-                last.pager, False, last.as_of, error, [note, *self._notes(last.pager)], older=True
+                last.pager, False, last.as_of, error, [note, *write_notes(self.name, last.pager)], older=True
             )
         if self._partial and len(self._partial.pager.rows) > len(reading.pager.rows):
             reading = self._partial
-        return Snapshot(reading.pager, False, reading.as_of, error, self._notes(reading.pager))
+        return Snapshot(reading.pager, False, reading.as_of, error, write_notes(self.name, reading.pager))
 
     def count(self, rows: Sequence[Row]) -> None:
         """Begin to ask for the sizes of those of these rows that cost a request each."""
@@ -433,55 +343,7 @@ class SourceReader:
     def _age(self, reading: Reading) -> float:
         return self._clock.now() - (reading.first_page_at or reading.started_at)
 
-    def _under_way(self, reading: Reading) -> VendorError:
-        pager = reading.pager
-        seconds = max(1.0, self._clock.now() - reading.started_at)
-        read = len(pager.rows) - reading.read_before
-        left = pager.vendor_total - len(pager.rows) if pager.vendor_total is not None else None
-        wait = min(300, max(1, round(left * seconds / read))) if left is not None and read > 0 else 10
-        text = MESSAGES["under_way"].format(source=self.name, progress=reading.progress(), seconds=wait)
-        return VendorError("timeout", text, retry_after_s=wait)
-
-    def _notes(self, pager: Pager) -> list[str]:
-        notes = [f"{self.name}: {note}" for note in pager.notes]
-        if pager.invalid:
-            notes.append(MESSAGES["invalid"].format(**self._rows(pager.invalid)))
-        if pager.duplicates:
-            notes.append(MESSAGES["duplicates"].format(**self._rows(pager.duplicates)))
-        total, read = pager.vendor_total, len(pager.rows) + pager.invalid
-        if pager.done and total is not None and total < read:
-            notes.append(MESSAGES["more_than_reported"].format(source=self.name, read=read, total=total))
-        return notes
-
-    def _rows(self, count: int) -> dict[str, object]:
-        return {"source": self.name, "count": count, "rows": "row" if count == 1 else "rows"}
-
 
 def _counts(vendor: Vendor) -> bool:
     """Whether a vendor has sizes that cost a request each."""
     return type(vendor).count_request is not Vendor.count_request
-
-
-def _nests(vendor: Vendor) -> bool:
-    """Whether a vendor has lists under its rows."""
-    own = type(vendor).nested_requests is not Vendor.nested_requests
-    return own or any(listing.within is not None for listing in vendor.listings)
-
-
-def new_pager(source: Source, fetch: Fetch, redactor: Redactor | None = None) -> Pager:
-    """A pager over all listings of a source."""
-    vendor, values = source.vendor, source.account.values if source.account else {}
-
-    def nested(kind: str | None, own: str, id: str) -> Sequence[Request]:
-        # Only an id as documented is ever put into a path.
-        return vendor.nested_requests(kind, own, values) if vendor.id_shape.fullmatch(id) else ()
-
-    return Pager(
-        source.name,
-        vendor,
-        lambda: vendor.list_requests(values),
-        fetch,
-        nested if _nests(vendor) else None,
-        vendor.at_once,
-        redactor,
-    )

@@ -9,8 +9,8 @@ from typing import Any
 from audience_mcp.catalog.models import to_dict
 from audience_mcp.catalog.rows import to_concise, to_full
 from audience_mcp.config import Account, load_configuration
-from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status, parse_body, parse_wait
+from audience_mcp.sources.rows import row_of
 from audience_mcp.vendors import Page, Request, Vendor
 
 HERE = Path(__file__).parent

@@ -10,7 +10,7 @@ import pytest
 
 from audience_mcp.catalog.models import to_dict
 from audience_mcp.catalog.rows import to_full
-from audience_mcp.sources.pager import row_of
+from audience_mcp.sources.rows import row_of
 from audience_mcp.vendors import Request
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.vendors.bodies import account, body

@@ -12,7 +12,7 @@ import pytest
 from audience_mcp.catalog.models import AudienceList
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.sandbox import Asked
-from audience_mcp.sources.pager import row_of
+from audience_mcp.sources.rows import row_of
 from audience_mcp.testing import Case, Served
 from audience_mcp.testing.asking import list_rows, open_case
 from audience_mcp.vendors import Page, Request

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from audience_mcp.core.errors import UnexpectedShape
-from audience_mcp.sources.pager import row_of
+from audience_mcp.sources.rows import row_of
 from audience_mcp.vendors import Request
 from audience_mcp.vendors.smallest import Smallest
 from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait

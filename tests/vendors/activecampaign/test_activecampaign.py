@@ -8,8 +8,8 @@ import pytest
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import load_configuration
-from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status
+from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors import Response
 from audience_mcp.vendors.activecampaign import ActiveCampaign

@@ -10,8 +10,8 @@ from brevo.core.api_error import ApiError
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.errors import UnexpectedShape
-from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status, find_wait
+from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors import Request, Response
 from audience_mcp.vendors.brevo import Brevo

@@ -14,8 +14,8 @@ from audience_mcp.catalog.query import ListQuery
 from audience_mcp.sandbox import hubspot as api
 from audience_mcp.sandbox.answers import answer_as
 from audience_mcp.sandbox.exchange import RefusedError
-from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status
+from audience_mcp.sources.rows import row_of
 from audience_mcp.testing import Answer, Asked, Served, serve_api
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors.hubspot import HubSpot

@@ -9,7 +9,7 @@ from audience_mcp.config import Source, load_configuration
 from audience_mcp.sandbox import Answer, Asked
 from audience_mcp.sandbox import mailchimp as api
 from audience_mcp.sandbox.answers import answer_as
-from audience_mcp.sources.pager import row_of
+from audience_mcp.sources.rows import row_of
 from audience_mcp.testing import Served, serve_api
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors import Response

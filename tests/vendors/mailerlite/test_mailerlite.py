@@ -10,8 +10,8 @@ from anyio.to_thread import run_sync
 from mailerlite.api_client import ApiClient
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
-from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status
+from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors.mailerlite import MailerLite
 from tests.vendors.bodies import account

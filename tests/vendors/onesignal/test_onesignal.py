@@ -11,8 +11,8 @@ from onesignal.api.default_api import DefaultApi
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import UnexpectedShape
-from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status
+from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors import Counted, Request, Response
 from audience_mcp.vendors.onesignal import OneSignal

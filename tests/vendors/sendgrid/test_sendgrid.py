@@ -11,8 +11,8 @@ from sendgrid import SendGridAPIClient
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import ToolError
-from audience_mcp.sources.pager import row_of
 from audience_mcp.sources.responses import describe_status, find_wait
+from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors import Request, Response
 from audience_mcp.vendors.sendgrid import SendGrid
