@@ -5,24 +5,29 @@ Few examples by default; `PROPERTY_EXAMPLES=100000 pytest tests/test_properties.
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
+import string
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any, TypeVar
+from urllib.parse import quote
 
+import anyio
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
+from mcp import types
 
 from audience_mcp.catalog.models import Audience, to_dict
 from audience_mcp.catalog.rows import to_concise, to_full
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import PagingStopped, UnexpectedShape, VendorError
-from audience_mcp.core.text import to_json
+from audience_mcp.core.text import CUT, clean, to_json
 from audience_mcp.core.values import WHOLE_MAX, as_count
 from audience_mcp.server.schemas import tool_schema
 from audience_mcp.sources.pager import Pager
@@ -30,7 +35,9 @@ from audience_mcp.sources.responses import LONGEST_HINT_S, find_wait, parse_body
 from audience_mcp.sources.rows import row_of
 from audience_mcp.vendors import Page, Request, Response, Vendor
 from audience_mcp.vendors.registry import built_in_vendors
+from tests.support.clock import FakeClock
 from tests.support.examples import examples
+from tests.support.served import connected, text_of
 from tests.vendors.bodies import account
 
 T = TypeVar("T")
@@ -352,3 +359,73 @@ def test_any_bytes_are_json_or_not_and_any_header_is_a_wait_or_none(raw: bytes, 
     for text in (header, raw.decode("latin-1")):
         wait = parse_wait(text, text, when)
         assert wait is None or 0 <= wait <= LONGEST_HINT_S
+
+
+# A caller's guess at a key
+
+ALIKE = (string.ascii_lowercase, string.ascii_uppercase, string.digits)
+"""A character of one of these may stand for another of it; any other character stands for itself."""
+keys = st.text(f"{''.join(ALIKE)}-_./+=%$&\\'", min_size=8, max_size=120)
+
+
+@st.composite
+def guesses(draw: st.DrawFn) -> tuple[str, str, str]:
+    """A key, a text made of a part of it, and another one that looks like that text."""
+    key = draw(keys)
+    written = draw(
+        st.sampled_from([key, key, quote(key, safe=""), base64.b64encode(key.encode()).decode().rstrip("=")])
+    )
+    start = draw(st.just(0) | st.integers(0, len(written) - 5))
+    end = draw(st.just(len(written)) | st.integers(start + 5, len(written)))
+    text = written[start:end] + draw(st.sampled_from(["", "", CUT, "..."]))
+    classes = [next((each for each in ALIKE if c in each), c) for c in text]
+    return key, text, draw(st.tuples(*map(st.sampled_from, classes)).map("".join))
+
+
+Told = tuple[bool, str, str]
+"""Whether it is an error, its text, and its structured content."""
+
+
+async def answered(key: str, *texts: str) -> list[list[Told]]:
+    """What is answered to each text wherever it can stand; in place of the text itself stands `TEXT`."""
+    # The vendor repeats the key, as if it were a name; the account with that key is refused.
+    rows = {"commbox": [{"id": 1, "name": f"空 {key}", "type": "Static", "user_count": 7}]}
+    empty: dict[str, list[object]] = {"batch": [], "smallest": [], "whop": []}
+    answers = []
+    async with connected(
+        {**rows, **empty}, clock=FakeClock(), environment={"COMMBOX_API_KEY_SECOND": key}
+    ) as there:
+        for text in texts:
+            calls = [
+                await there.client.call_tool("get_audience", {"audience": text}),
+                await there.client.call_tool("list_audiences", {"search": text}),
+                await there.client.call_tool("list_audiences", {"sources": [text]}),
+                await there.client.call_tool("list_audiences", {text: 1}),
+            ]
+            answers.append([told(text, each) for each in calls])
+    return answers
+
+
+def told(text: str, result: types.CallToolResult) -> Told:
+    """A result without the caller's text."""
+    structured = to_json(result.structured_content)
+    return result.is_error is True, blanked(text, text_of(result)), blanked(text, structured)
+
+
+def blanked(text: str, said: str) -> str:
+    """`said` without the caller's text, cut or not, as it is and as it stands in JSON."""
+    shown = {text, *(clean(text, limit) for limit in (80, 60))}
+    forms = {form for each in shown for form in (each, to_json(each)[1:-1])}
+    for form in sorted(forms, key=len, reverse=True):
+        said = said.replace(form, "TEXT")
+    return said
+
+
+# As it was found: each try starts a server, so that making a smaller example of it would take minutes.
+@settings(examples, phases=[Phase.explicit, Phase.generate])
+@given(guesses())
+def test_no_answer_tells_a_guess_at_a_key_from_any_other_text(guess: tuple[str, str, str]) -> None:
+    key, text, other = guess
+    of_guess, of_other = anyio.run(answered, key, text, other)
+    assume(not any("Did you mean" in said for each in (of_guess, of_other) for _, said, _ in each))
+    assert of_guess == of_other
