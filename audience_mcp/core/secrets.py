@@ -37,7 +37,9 @@ class Redactor:
         forms = {*self._forms, *(form for secret in secrets for form in _forms_of(secret))}
         # The longest first, so that one key inside another leaves nothing of it.
         self._forms = tuple(sorted(forms, key=len, reverse=True))
-        self._bytes = tuple(form.encode("utf-8", "surrogatepass") for form in self._forms)
+        # A form that holds another is found with it.
+        least = [form for form in self._forms if not any(f in form for f in self._forms if f != form)]
+        self._bytes = tuple(form.encode("utf-8", "surrogatepass") for form in least)
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
