@@ -106,6 +106,16 @@ async def test_all_listings_are_read_and_each_id_says_its_kind_and_its_parent() 
     assert (pager.rows["tag-1"].kind, pager.rows["tag-1"].part_of) == ("tag", None)
 
 
+async def test_what_a_thread_goes_through_stays_as_it_is_while_more_is_read() -> None:
+    pager = pager_of(Api(WHOLE), at_once=1)
+    await pager.next_page()
+    present = pager.present_rows()
+    assert [row.id for row in present] == ["list-1", "list-2"]
+    await read(pager)
+    assert [row.id for row in present] == ["list-1", "list-2"]
+    assert [row.id for row in pager.present_rows()] == list(pager.rows)
+
+
 async def test_the_vendors_own_id_is_told_from_one_with_kind_and_parent() -> None:
     vendor = Lists()
     assert [vendor.bare_id(id) for id in ("list-1", "segment-2.7", "other-1", "7")] == [

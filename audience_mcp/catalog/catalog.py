@@ -7,7 +7,7 @@ there. `open_catalog` makes one together with the task group in which readings r
 from __future__ import annotations
 
 import difflib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -30,7 +30,7 @@ from audience_mcp.catalog.remembered import (
     find_histories,
     goes_further,
 )
-from audience_mcp.catalog.select import select
+from audience_mcp.catalog.select import Selection, select
 from audience_mcp.config import Account, Configuration, describe_needs
 from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
@@ -108,23 +108,32 @@ class Catalog:
         lasting = trouble is None and comparison is None
         if lasting and (known := self._memo.get(query, snapshots, chars)) is not None:
             return known
-        rows = {reader: list(snapshot.pager.rows.values()) for reader, snapshot in snapshots.items()}
-        selection = await self._compose(rows, partial(select, query, rows))
-        selection.notes += [trouble] if trouble else []
-        uncounted = await session.count(selection.hits)
-        for reader, error in uncounted.items():
-            snapshots[reader] = replace(
-                snapshots[reader], complete=False, error=snapshots[reader].error or error
+        rows = {reader: snapshot.pager.present_rows() for reader, snapshot in snapshots.items()}
+
+        def begin() -> tuple[Selection, AudienceList | None]:
+            """What is selected, and the answer where no size must be asked for first."""
+            selection = select(query, rows)
+            selection.notes += [trouble] if trouble else []
+            if any(row.size_pending for each in selection.hits.values() for row in each):
+                return selection, None
+            return selection, compose_list(query, selection, snapshots, chars, comparison)
+
+        selection, answer = await self._compose(rows, begin)
+        if answer is None:
+            uncounted = await session.count(selection.hits)
+            for reader, error in uncounted.items():
+                snapshots[reader] = replace(
+                    snapshots[reader], complete=False, error=snapshots[reader].error or error
+                )
+            answer = await self._compose(
+                rows, partial(compose_list, query, selection, snapshots, chars, comparison)
             )
-        answer = await self._compose(
-            rows, partial(compose_list, query, selection, snapshots, chars, comparison)
-        )
         if lasting:
             self._memo.keep(query, snapshots, chars, answer)
         return answer
 
     async def _compose(
-        self, rows: Mapping[SourceReader, Sequence[Row]], compose: Callable[[], ComposedT]
+        self, rows: Mapping[SourceReader, Collection[Row]], compose: Callable[[], ComposedT]
     ) -> ComposedT:
         """Compose here where that is quick, else in a thread, one at a time: the loop is never held up."""
         if sum(map(len, rows.values())) <= COMPOSED_HERE:

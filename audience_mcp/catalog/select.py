@@ -43,16 +43,18 @@ def select(query: ListQuery, rows: Mapping[SourceReader, Iterable[Row]]) -> Sele
     if query.nulls:
         notes.append(NOTES["null"].format(names=", ".join(query.nulls)))
     windows = [_Window(what, since, before) for what, since, before in _windows(query) if since or before]
-    hits = {
-        reader: [
-            row
-            for row in each
-            if all(passes(row) for passes in filters) and all(window.holds(row) for window in windows)
-        ]
-        for reader, each in rows.items()
-    }
+    filters += [window.holds for window in windows]
+    hits = {reader: _passing(each, filters) for reader, each in rows.items()}
     notes += [NOTES["undated"].format(count=w.undated, what=w.what) for w in windows if w.undated]
     return Selection(hits, notes)
+
+
+def _passing(rows: Iterable[Row], filters: Iterable[Callable[[Row], bool]]) -> list[Row]:
+    """The rows that pass each filter in turn."""
+    left = list(rows)
+    for passes in filters:
+        left = [row for row in left if passes(row)]
+    return left
 
 
 def filter_by_size(query: ListQuery, rows: Sequence[Row]) -> list[Row]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -131,6 +131,10 @@ class Pager:
         totals = [each.total for each in self._lists]
         known = [total for total in totals if total is not None]
         return sum(known) if totals and len(known) == len(totals) else None
+
+    def present_rows(self) -> Collection[Row]:
+        """The audiences read so far, for another thread to go through; copied only while more may come."""
+        return self.rows.values() if self.done else list(self.rows.values())
 
     def restore(
         self,
