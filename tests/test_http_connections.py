@@ -223,6 +223,14 @@ async def test_a_body_over_the_limit_is_refused_without_being_read_to_the_end(re
         group.cancel_scope.cancel()
 
 
+async def test_who_sends_a_body_that_is_a_little_too_long_to_its_end_is_told_why() -> None:
+    body = b"x" * 0x500000
+    async with serving(WholeBody(App())) as port, await connected(port) as stream:
+        with anyio.fail_after(30):
+            await stream.send(POST + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            assert (await stream.receive()).startswith(b"HTTP/1.1 413 ")
+
+
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
 async def test_who_hangs_up_in_mid_body_leaves_no_line_in_the_log(version: str) -> None:
     with hosted("--sandbox") as server:

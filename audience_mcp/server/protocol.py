@@ -34,6 +34,9 @@ RESERVED_DESCRIPTORS = 256
 BACKLOG = 128
 """Connections that the system keeps waiting. asyncio takes so many in one go, and reports each that fails."""
 LARGEST_BODY = 4 * 1024 * 1024
+LARGEST_READ = 4 * LARGEST_BODY
+"""A body that is announced as too long, but no longer than this, is read and dropped before it is refused: a
+proxy that is still sending would not see why."""
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Errors of `accept` that a moment's patience may mend."""
 REPEAT_AFTER_S = 60.0
@@ -142,16 +145,17 @@ class WholeBody:
             await self._app(scope, receive, send)
             return
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        too_long = int(announced) > LARGEST_BODY
-        body = bytearray()
-        more = not too_long
+        length, body = int(announced), bytearray()
+        dropped = length > LARGEST_BODY
+        more, too_long = length <= LARGEST_READ, dropped
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
-            body += message.get("body", b"")
-            too_long = len(body) > LARGEST_BODY
-            more = message.get("more_body", False) and not too_long
+            if not dropped:
+                body += message.get("body", b"")
+                too_long = len(body) > LARGEST_BODY
+            more = message.get("more_body", False) and (dropped or not too_long)
         if too_long:
             await PlainTextResponse(MESSAGES["too_long"], 413)(scope, receive, send)
             return

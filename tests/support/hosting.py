@@ -58,7 +58,9 @@ class Hosted:
         self.url = f"{self.origin}/mcp"
         for _ in range(1200):
             with socket.socket() as trial:
-                if trial.connect_ex(("127.0.0.1", self.port)) == 0:
+                reached = trial.connect_ex(("127.0.0.1", self.port)) == 0
+                # A socket can be given the very port that nobody listens at yet, and then reaches itself.
+                if reached and trial.getsockname() != trial.getpeername():
                     return
             time.sleep(0.05)  # uvicorn with workers tells the address before any of them listens
         raise AssertionError(f"nothing listens on port {self.port}: {self.log}")
