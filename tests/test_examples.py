@@ -182,6 +182,7 @@ async def test_a_name_full_of_markdown_stays_text_in_its_cell() -> None:
     assert row[3] == r"commbox:1\|\`2"
 
 
+@pytest.mark.slow
 async def test_a_weekly_report_that_lacks_a_source_says_so_first_and_ends_with_3() -> None:
     async with faults.serving() as vendor:
         vendor.play(faults.refused(401), "commbox")

@@ -29,7 +29,7 @@ from tests.faults.troubles import CELLS, LONG_S, Cell, Stage
 from tests.support.clock import FakeClock
 from tests.support.faults import MARKER, Seen
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 LIMITS = Limits(connect_s=10, read_s=10, whole_s=LONG_S)
 LATER_S = 120

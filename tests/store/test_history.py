@@ -182,6 +182,7 @@ def test_sizes_counted_one_by_one_belong_to_the_reading_whose_rows_they_are_of(s
     assert then(store, START) == (START, {"a": 3, "b": 2})
 
 
+@pytest.mark.slow
 def test_every_reading_stays_for_a_week_one_a_day_for_ninety_days_and_one_a_week_for_400(
     store: Backend, clock: HandClock
 ) -> None:

@@ -56,6 +56,7 @@ async def test_a_database_that_is_down_is_given_up_soon_and_its_password_is_told
     assert "canary" not in note + caplog.text
 
 
+@pytest.mark.slow
 async def test_a_database_that_accepts_and_says_nothing_is_given_up_soon() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = open_store(f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x?sslmode=disable")

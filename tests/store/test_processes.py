@@ -23,6 +23,8 @@ from tests.store.worker import RATE, ROWS, open_at
 from tests.support.postgres import schema
 from tests.support.process import with_tests
 
+pytestmark = pytest.mark.slow
+
 WITHIN_S = 60
 
 

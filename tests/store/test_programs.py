@@ -19,7 +19,7 @@ from tests.support.postgres import schema
 from tests.support.process import Spoken, program
 from tests.support.served import FOUR
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 class Vendors(Sandbox):
