@@ -255,6 +255,20 @@ async def test_sizes_that_cannot_all_come_in_time_are_waited_for_5_seconds_and_g
     assert len(api.counted) == 100
 
 
+async def test_how_soon_to_ask_again_is_what_the_vendors_pace_needs() -> None:
+    clock = FakeClock()
+
+    class ByTheMinute(Counting):
+        def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
+            return {"": [Rate(10, 60)]}
+
+    async with opened(Api(range(1, 37), clock, seconds=60), ByTheMinute()) as catalog:
+        (report,) = (await catalog.list_audiences(ListQuery(limit=0))).sources
+    assert report.error is not None
+    assert report.sizes_pending == 36
+    assert report.error.retry_after_s == 180  # ten a minute, the first ten at once
+
+
 async def test_counts_serve_a_later_reading_and_say_when_they_were_made_until_they_are_an_hour_old() -> None:
     clock = FakeClock()
     api = Api([1, 2], clock)
