@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import anyio
 import jsonschema
 import pytest
 from hypothesis import Phase, assume, given, settings
@@ -422,10 +421,11 @@ def blanked(text: str, said: str) -> str:
 
 
 # As it was found: each try starts a server, so that making a smaller example of it would take minutes.
+@pytest.mark.anyio
 @settings(examples, phases=[Phase.explicit, Phase.generate])
 @given(guesses())
-def test_no_answer_tells_a_guess_at_a_key_from_any_other_text(guess: tuple[str, str, str]) -> None:
+async def test_no_answer_tells_a_guess_at_a_key_from_any_other_text(guess: tuple[str, str, str]) -> None:
     key, text, other = guess
-    of_guess, of_other = anyio.run(answered, key, text, other)
+    of_guess, of_other = await answered(key, text, other)
     assume(not any("Did you mean" in said for each in (of_guess, of_other) for _, said, _ in each))
     assert of_guess == of_other

@@ -25,7 +25,8 @@ await page.route((url) => url.hostname !== "127.0.0.1", (route) => route.abort()
 
 await page.goto(inspector);
 const home = page.url().split("?")[0];
-await page.getByRole("switch", { name: "Connect or disconnect" }).click({ force: true });
+// By the keyboard: the input that a mouse would have to hit is drawn by another element.
+await page.getByRole("switch", { name: "Connect or disconnect" }).press("Space");
 await page.fill("input[name=login]", name);
 const login = page.url();
 await page.fill("input[name=password]", "a password");
