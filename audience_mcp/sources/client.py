@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import ssl
-import zlib
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from audience_mcp.config import Account
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import Kind, PagingStopped, VendorError
 from audience_mcp.core.secrets import Redactor
+from audience_mcp.sources.bodies import TooLarge, Unreadable, read_body, read_error_body
 from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.credentials import Credentials
 from audience_mcp.sources.pacing import Pacing, Paused
@@ -35,7 +35,6 @@ RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 BACKOFF_S = 1.0
 RETRY_BUDGET = 6
 """Retries a source may spend before it must succeed again: a dead vendor soon costs one attempt a call."""
-ERROR_BODY_CAP = 64 * 1024
 
 MESSAGES: Mapping[str, tuple[Kind, str]] = {
     "bad_url": ("not_configured", "{base_url} is not a valid URL. Fix it and restart the server."),
@@ -201,12 +200,16 @@ class VendorClient:
 
     async def _attempt(self, sent: _Sent, judged: bool) -> _Answered:
         """One request, one response. Raises _Failed."""
-        with self._clock.move_on_at(self._clock.now() + self._pool.limits.whole_s):
+        limits = self._pool.limits
+        with self._clock.move_on_at(self._clock.now() + limits.whole_s):
             try:
                 async with self._send(sent) as response:
-                    raw = await (
-                        self._read(response) if response.status_code == 200 else _read_error(response)
-                    )
+                    good = response.status_code == 200
+                    raw = await (read_body(response, limits.body) if good else read_error_body(response))
+            except Unreadable as e:
+                raise self._fail(e.message, again=e.again) from None
+            except TooLarge:
+                raise _Failed(self._stop("too_large", cap=limits.body / 1048576), again=False) from None
             except httpx.ConnectTimeout as e:
                 raise self._fail("connect_timeout", again=True) from e
             except httpx.TimeoutException as e:
@@ -228,30 +231,6 @@ class VendorClient:
         body = sent.request.json
         headers = {**sent.headers, **({} if body is None else {"Content-Type": sent.request.media_type})}
         return client.stream(sent.request.method, sent.url, headers=headers, json=body, data=sent.data)
-
-    async def _read(self, response: httpx.Response) -> bytes:
-        """The body, decompressed, never more of it than the cap allows.
-
-        Decompressed here because the client's own way makes a whole chunk at once, thousandfold.
-        """
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("identity", "", "gzip", "x-gzip"):
-            raise self._fail("encoding")
-        unpack = zlib.decompressobj(31) if "gzip" in encoding else None
-        cap = self._pool.limits.body
-        body = bytearray()
-        started = False
-        async for chunk in response.aiter_raw():
-            started = True
-            try:
-                body += unpack.decompress(chunk, cap + 1 - len(body)) if unpack else chunk
-            except zlib.error:
-                raise self._fail("broken_gzip") from None
-            if len(body) > cap:
-                raise _Failed(self._stop("too_large", cap=cap / 1048576), again=False)
-        if unpack and started and not unpack.eof:
-            raise self._fail("cut_off", again=True)
-        return bytes(body)
 
     def _parse_response(self, request: Request, http: httpx.Response, raw: bytes, judged: bool) -> _Answered:
         """What a response comes to. Raises _Failed."""
@@ -298,23 +277,8 @@ class VendorClient:
         return f"{self.account.source}: {self.account.vendor.title} ({self._base.host})"
 
 
-async def _read_error(response: httpx.Response) -> bytes:
-    """The start of an error's body, for the hints in it. What cannot be read is not needed."""
-    try:
-        body = bytearray()
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > ERROR_BODY_CAP:
-                return b""
-        if "gzip" in response.headers.get("content-encoding", "").lower():
-            return zlib.decompressobj(31).decompress(bytes(body), ERROR_BODY_CAP)
-        return bytes(body)
-    except (httpx.TransportError, zlib.error):
-        return b""
-
-
 def _is_untrusted(e: Exception) -> bool:
-    """Whether a connection failed for want of a certificate that this computer trusts."""
+    """Whether a connection failed because this computer does not trust the certificate."""
     cause: BaseException | None = e
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
