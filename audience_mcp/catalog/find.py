@@ -12,14 +12,13 @@ from datetime import datetime
 from typing import Literal
 
 from audience_mcp.catalog.budget import fit_match
+from audience_mcp.catalog.miss import explain_miss
 from audience_mcp.catalog.models import Audience, AudienceMatch, SourceReport
-from audience_mcp.catalog.reports import NOTE_CHARS, Hit, report_lookup, report_source, to_problem
+from audience_mcp.catalog.reports import Hit, report_lookup, report_source, to_problem
 from audience_mcp.catalog.rows import display_name, to_full
-from audience_mcp.catalog.suggest import suggest_names
 from audience_mcp.core.audience import Row
-from audience_mcp.core.dates import to_rfc3339
 from audience_mcp.core.errors import ToolError, VendorError
-from audience_mcp.core.text import clean, fold, to_json
+from audience_mcp.core.text import clean, fold
 from audience_mcp.sources.call import CallSession, waiting_on
 from audience_mcp.sources.lookups import LookUp
 from audience_mcp.sources.reader import SourceReader
@@ -29,22 +28,10 @@ MatchedBy = Literal["ref", "id", "name", "id_or_name"]
 AddHistory = Callable[
     [Sequence[tuple[SourceReader, Row, datetime | None, Audience]], int], Awaitable[list[str]]
 ]
-LISTED = 12
-"""Sources that one sentence lists."""
-
 MESSAGES = {
     "empty": "'audience' must not be empty: a ref (source:id), a vendor's id, or a name.",
     "no_answer": "{source} did not answer in time. Ask again.",
     "incomplete": "Not every source was read in full, so others may match too.",
-    "missed": "No audience has the ref, id or name {text}.",
-    "no_source": "There is no source {name}; asked were {there}.",
-    "not_asked": "The ref names the source {name}, but only {there} was asked: leave 'source' out.",
-    "read": "Read in full: {sources}.",
-    "old": "Read in full before, but not now: {sources}",
-    "not_read": "Not read in full, so it may be there: {errors}",
-    "note": "Note: {notes}.",
-    "near": "Nearest names: {names}.",
-    "search": "list_audiences with search finds parts of names.",
 }
 
 
@@ -282,53 +269,4 @@ class Finder:
         return fit_match(answer, shown, self._max_chars)
 
     def _explain_miss(self, snapshots: Mapping[SourceReader, Snapshot]) -> str:
-        """What to say where nothing matches: what was searched, what was not, and what is near."""
-        sentences = [MESSAGES["missed"].format(text=to_json(clean(self._text, 80)))]
-        sentences += self._explain_source(snapshots)
-        read = [
-            f"{r.name} ({len(s.pager.rows):,} audiences)"
-            for r, s in snapshots.items()
-            if s.complete and r not in self._failed
-        ]
-        old = [
-            f"{r.name} as of {to_rfc3339(s.as_of)} ({len(s.pager.rows):,}): {clean(s.error.message, 400)}"
-            for r, s in snapshots.items()
-            if s.older and s.as_of and s.error
-        ]
-        errors = [clean(s.error.message, 400) for s in snapshots.values() if s.error and not s.older]
-        errors += [
-            clean(e.message, 400)
-            for r, e in self._failed.items()
-            if r in snapshots and not snapshots[r].error
-        ]
-        notes = [clean(n, NOTE_CHARS) for s in snapshots.values() if not s.older for n in s.notes]
-        if read:
-            sentences.append(MESSAGES["read"].format(sources=_join(read, ", ")))
-        if old:
-            sentences.append(MESSAGES["old"].format(sources=_join(old, " ")))
-        if errors:
-            sentences.append(MESSAGES["not_read"].format(errors=_join(errors, " ")))
-        if notes:
-            sentences.append(MESSAGES["note"].format(notes=_join(notes, "; ")))
-        every = ((reader, row) for reader, s in snapshots.items() for row in s.pager.rows.values())
-        if near := suggest_names(self._text, every):
-            sentences.append(MESSAGES["near"].format(names=", ".join(near)))
-        return " ".join([*sentences, MESSAGES["search"]])
-
-    def _explain_source(self, snapshots: Mapping[SourceReader, Snapshot]) -> list[str]:
-        """Whether what looks like a ref names a source that was not asked, or that does not exist."""
-        name, colon, _ = self._text.partition(":")
-        if not colon or any(reader.name == name for reader in snapshots):
-            return []
-        there = ", ".join(reader.name for reader in snapshots)
-        if name in self._known:
-            return [MESSAGES["not_asked"].format(name=name, there=there)]
-        if name.replace("-", "_").isidentifier():
-            return [MESSAGES["no_source"].format(name=to_json(clean(name, 40)), there=there)]
-        return []
-
-
-def _join(texts: Sequence[str], between: str) -> str:
-    """The first of the texts, and how many more there are."""
-    more = f" and {len(texts) - LISTED} more" if len(texts) > LISTED else ""
-    return between.join(texts[:LISTED]) + more
+        return explain_miss(self._text, snapshots, self._failed, self._known)
