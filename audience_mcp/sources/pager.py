@@ -6,12 +6,8 @@ not be trusted, a guard stops it and says why; what was read until then is kept.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import anyio
@@ -21,22 +17,16 @@ from audience_mcp.core.errors import PagingStopped, UnexpectedShape, VendorError
 from audience_mcp.core.secrets import Redactor
 from audience_mcp.core.values import as_count, as_id
 from audience_mcp.sources.rows import ReadsRows, row_of
+from audience_mcp.sources.walk import Progress, Step, Walk
 from audience_mcp.vendors.listing import Listing
 from audience_mcp.vendors.parsing import is_object
 from audience_mcp.vendors.request import Page, Request
 
 log = logging.getLogger(__name__)
 
-MAX_PAGES = 10_000
-MAX_CURSOR = 64 * 1024
-"""Characters of everything a request for a page says."""
-
 MESSAGES = {
     "no_sign": "the vendor does not say whether more audiences follow.",
     "no_next": "the vendor says that more audiences follow, but not how to ask for them.",
-    "long_cursor": "the vendor sent a cursor of more than 64 KiB.",
-    "loop": "the vendor sent a cursor that it had sent before, so its list would never end.",
-    "too_many": f"the vendor has more than {MAX_PAGES:,} pages.",
     "short": "the vendor reports {total:,} audiences but listed only {read:,}{again}.",
     "again": " ({count:,} came twice, and others not at all)",
     "unusable": "the vendor sent {count:,} rows, none of which could be used: its format may have changed. "
@@ -58,26 +48,6 @@ class Reads(ReadsRows, Protocol):
 
 Nested = Callable[[str | None, str, str], Sequence[Request]]
 """The first requests of the listings under a row: by its kind, the vendor's own id and that of a ref."""
-
-
-@dataclass(slots=True, eq=False)
-class _List:
-    """One listing being read: how many rows came of it, and what the vendor says there are."""
-
-    total: int | None = None
-    read: int = 0
-    invalid: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Step:
-    """One page to read. planned: whether its place was known beforehand, so that it leads nowhere."""
-
-    request: Request
-    listing: _List
-    number: int
-    planned: bool = False
-    ids: list[str] = field(default_factory=list)
 
 
 class Pager:
@@ -111,14 +81,10 @@ class Pager:
         self._source = source
         self._vendor = vendor
         self._fetch = fetch
-        self._begin = begin
         self._nested = nested
         self._at_once = at_once
         self._redactor = redactor or Redactor()
-        self._steps: deque[_Step] | None = None
-        self._lists: list[_List] = []
-        self._read: list[_Step] = []
-        self._requested: set[bytes] = set()
+        self._walk = Walk(begin, self._stop_for)
 
     @property
     def started(self) -> bool:
@@ -128,9 +94,7 @@ class Pager:
     @property
     def vendor_total(self) -> int | None:
         """How many rows the vendor says there are, where it says so of every listing."""
-        totals = [each.total for each in self._lists]
-        known = [total for total in totals if total is not None]
-        return sum(known) if totals and len(known) == len(totals) else None
+        return self._walk.total
 
     def present_rows(self) -> Collection[Row]:
         """The audiences read so far, for another thread to go through; copied only while more may come."""
@@ -151,7 +115,7 @@ class Pager:
         self.unknown_sizes = sum(row.size is None for row in rows)
         self.sum_of_sizes = sum(row.size or 0 for row in rows)
         self.pages, self.invalid, self.duplicates, self.notes = pages, invalid, duplicates, list(notes)
-        self._lists = [_List(total, len(rows), invalid)]
+        self._walk.listings = [Progress(total, len(rows), invalid)]
         self.done = True
 
     async def next_page(self) -> None:
@@ -159,7 +123,7 @@ class Pager:
 
         Raises VendorError; after a passing one the same page is read next time.
         """
-        wave = self._next_wave()
+        wave = self._walk.next_steps(self._at_once)
         bodies = await self._ask_all(wave) if len(wave) > 1 else [await self._ask(wave[0])]
         problem: VendorError | None = None
         for step, body in zip(wave, bodies, strict=True):
@@ -172,25 +136,13 @@ class Pager:
             raise problem
         self._end_if_over()
 
-    def _next_wave(self) -> list[_Step]:
-        if self._steps is None:
-            first = self._begin()
-            self._steps = deque()
-            for request in [first] if isinstance(first, Request) else first:
-                self._add(request, self._new_list())
-        return [step for step, _ in zip(self._steps, range(self._at_once), strict=False)]
-
-    def _new_list(self) -> _List:
-        self._lists.append(_List())
-        return self._lists[-1]
-
-    async def _ask(self, step: _Step) -> object:
+    async def _ask(self, step: Step) -> object:
         try:
             return await self._fetch(step.request)
         except VendorError as e:
             return e
 
-    async def _ask_all(self, wave: Sequence[_Step]) -> list[object]:
+    async def _ask_all(self, wave: Sequence[Step]) -> list[object]:
         bodies: list[object] = [None] * len(wave)
 
         async def ask(place: int) -> None:
@@ -201,7 +153,7 @@ class Pager:
                 tasks.start_soon(ask, place)
         return bodies
 
-    def _read_page(self, step: _Step, body: object) -> None:
+    def _read_page(self, step: Step, body: object) -> None:
         if isinstance(body, VendorError):
             self._leave_out_or_raise(step, body)
             return
@@ -213,7 +165,7 @@ class Pager:
         note = self._redactor.text(page.note) if page.note else None
         if note and note not in self.notes:
             self.notes.append(note)
-        self._finish(step)
+        self._walk.finish(step)
         if page.rows and not usable:
             raise VendorError("bad_response", self._say("unusable", count=len(page.rows)))
         self._go_on(step, page)
@@ -227,7 +179,7 @@ class Pager:
             log.exception("%s: %s in the vendor's code", self._source, type(e).__name__)
             raise self._unclear("it could not be understood") from None
 
-    def _take(self, raws: Sequence[object], step: _Step) -> int:
+    def _take(self, raws: Sequence[object], step: Step) -> int:
         """Keep a page's audiences; how many of its rows were audiences, known ones included."""
         usable = 0
         for raw in raws:
@@ -257,9 +209,9 @@ class Pager:
             return
         own = as_id(self._vendor.row_id(raw))
         for request in self._nested(listing.kind, own, row.id) if own is not None else ():
-            self._add(request, self._new_list())
+            self._walk.add_listing(request)
 
-    def _go_on(self, step: _Step, page: Page) -> None:
+    def _go_on(self, step: Step, page: Page) -> None:
         """Queue what follows a page. Raises PagingStopped."""
         if step.planned:
             return
@@ -268,34 +220,13 @@ class Pager:
         if not page.more:
             self._check_total(step.listing)
         elif page.plan:
-            for request in page.plan:
-                self._add(request, step.listing, planned=True)
-            if self._steps:
-                self._steps[-1].planned = False
+            self._walk.add_plan(page.plan, step.listing)
         elif page.next is None:
             raise self._stop("no_next")
         else:
-            self._add(page.next, step.listing)
+            self._walk.add(page.next, step.listing)
 
-    def _add(self, request: Request, listing: _List, *, planned: bool = False) -> None:
-        said = json.dumps([request.method, request.path, sorted(request.params.items()), request.json])
-        if len(said) > MAX_CURSOR:
-            raise self._stop("long_cursor")
-        identity = hashlib.blake2b(said.encode(), digest_size=16).digest()
-        if identity in self._requested:
-            raise self._stop("loop")
-        if len(self._requested) >= MAX_PAGES:
-            raise self._stop("too_many")
-        self._requested.add(identity)
-        assert self._steps is not None  # noqa: S101 (made before anything is added)
-        self._steps.append(_Step(request, listing, len(self._requested), planned))
-
-    def _finish(self, step: _Step) -> None:
-        assert self._steps is not None  # noqa: S101
-        self._steps.remove(step)
-        self._read.append(step)
-
-    def _leave_out_or_raise(self, step: _Step, error: VendorError) -> None:
+    def _leave_out_or_raise(self, step: Step, error: VendorError) -> None:
         """Do without a listing that the vendor says is not there; raise any other error."""
         listing = step.request.listing
         if listing is None or error.passing:
@@ -312,48 +243,44 @@ class Pager:
             self.notes.append(note)
         self.pages += 1
         step.listing.total = step.listing.total or step.listing.read
-        self._finish(step)
+        self._walk.finish(step)
 
-    def _give_up(self, listing: _List, error: VendorError) -> bool:
+    def _give_up(self, listing: Progress, error: VendorError) -> bool:
         """Read the other listings, where there are any and the error is this one's alone."""
-        if error.passing or error.kind in ("unauthorized", "not_configured") or len(self._lists) < 2:
+        if error.passing or error.kind in ("unauthorized", "not_configured") or len(self._walk.listings) < 2:
             return False
-        self._steps = deque(step for step in self._steps or () if step.listing is not listing)
-        listing.total = None
+        self._walk.drop(listing)
         self.failed = self.failed or VendorError(error.kind, error.message, status=error.status, final=True)
         return True
 
     def _end_if_over(self) -> None:
-        if self._steps:
+        if not self._walk.is_over:
             return
         if self.failed is not None:
             raise self.failed
-        for each in self._lists:
+        for each in self._walk.listings:
             self._check_total(each)
-        self._put_in_order()
+        if (ids := self._walk.ids_in_order()) is not None:
+            self.rows = {id: self.rows[id] for id in ids}
         self.done = True
 
-    def _check_total(self, listing: _List) -> None:
+    def _check_total(self, listing: Progress) -> None:
         """Stop where the vendor has more than it listed. Raises PagingStopped."""
         read = listing.read + listing.invalid
-        if self._steps and any(step.listing is listing for step in self._steps):
+        if self._walk.has_more_of(listing):
             return
         if listing.total is not None and read < listing.total:
             again = MESSAGES["again"].format(count=self.duplicates) if self.duplicates else ""
             raise self._stop("short", total=listing.total, read=read, again=again)
 
-    def _put_in_order(self) -> None:
-        """The vendor's order, where pages were read side by side and one came late."""
-        numbers = [step.number for step in self._read]
-        if numbers != sorted(numbers):
-            ids = [id for step in sorted(self._read, key=lambda s: s.number) for id in step.ids]
-            self.rows = {id: self.rows[id] for id in ids}
-
     def _say(self, message: str, **facts: object) -> str:
         return f"{self._source}: {MESSAGES[message].format_map(facts)}"
 
     def _stop(self, message: str, **facts: object) -> PagingStopped:
-        return PagingStopped(self._say(message, **facts))
+        return self._stop_for(MESSAGES[message].format_map(facts))
+
+    def _stop_for(self, why: str) -> PagingStopped:
+        return PagingStopped(f"{self._source}: {why}")
 
     def _unclear(self, what: str) -> VendorError:
         return VendorError("bad_response", self._say("unclear", what=what))
