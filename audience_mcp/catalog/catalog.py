@@ -47,7 +47,7 @@ from audience_mcp.sources.signal import ChangeSignal
 
 if TYPE_CHECKING:
     from audience_mcp.sources.connections import Pool
-    from audience_mcp.store.guard import Store
+    from audience_mcp.store.store import Store
 
 CLOSE_WITHIN_S = 0.5
 COMPOSED_HERE = 2_000

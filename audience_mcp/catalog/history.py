@@ -24,7 +24,7 @@ from audience_mcp.store.retention import thin
 from audience_mcp.store.values import Baseline, Past, Timeline, from_ms, to_ms
 
 if TYPE_CHECKING:
-    from audience_mcp.store.guard import Store
+    from audience_mcp.store.store import Store
 
 MAX_GONE = 20
 """Audiences that are gone and named; the rest is counted."""

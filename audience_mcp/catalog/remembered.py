@@ -19,7 +19,7 @@ from audience_mcp.sources.sharing import history_account
 from audience_mcp.store.values import Timeline
 
 if TYPE_CHECKING:
-    from audience_mcp.store.guard import Store
+    from audience_mcp.store.store import Store
 
 MESSAGES = {
     "no_history_of": "No stored audience has the ref, id or name '{name}'. audience-mcp history shows "

@@ -15,7 +15,7 @@ from audience_mcp.cli.asking import run_to_exit, start
 from audience_mcp.cli.output import Column, Output, count_noun, ignore_broken_pipe, write_json
 from audience_mcp.config import Source
 from audience_mcp.sources.sharing import history_account, readings_key
-from audience_mcp.store.guard import Store
+from audience_mcp.store.store import Store
 from audience_mcp.store.values import Contents
 
 MESSAGES = {

@@ -18,7 +18,8 @@ from audience_mcp.store import is_database, open_store
 from audience_mcp.vendors.registry import built_in_vendors, load_vendors
 
 if TYPE_CHECKING:
-    from audience_mcp.store.guard import Backend, Store
+    from audience_mcp.store.guard import Backend
+    from audience_mcp.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ def _passwords(configuration: Configuration) -> list[str]:
 def _open_made_up() -> Store:
     """The sandbox's own history; the user's is left alone."""
     from audience_mcp.sandbox import history
-    from audience_mcp.store.guard import Store
+    from audience_mcp.store.store import Store
 
     def make(told: Callable[[str], None]) -> Backend:
         from audience_mcp.store.made_up import MadeUpBackend

@@ -38,7 +38,7 @@ from audience_mcp.vendors.base import Vendor
 from audience_mcp.vendors.request import Request
 
 if TYPE_CHECKING:
-    from audience_mcp.store.guard import Store
+    from audience_mcp.store.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from audience_mcp.sources.freshness import JOINED_BY_REFRESH_S
 from audience_mcp.store.values import StoredCount, StoredReading, Turn
 
 if TYPE_CHECKING:
-    from audience_mcp.store.guard import Store
+    from audience_mcp.store.store import Store
 
 LOOK_AGAIN_S = 0.25
 """How often one who waits for another process's reading looks whether it is there."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from audience_mcp.core.clock import Clock
-    from audience_mcp.store.guard import Backend, Store
+    from audience_mcp.store.guard import Backend
+    from audience_mcp.store.store import Store
 
 DATABASE_SCHEMES = ("postgresql://", "postgres://")
 """What a setting begins with that is a database and not a folder."""
@@ -27,7 +28,7 @@ def is_database(setting: str) -> bool:
 
 def open_store(setting: str | None, clock: Clock | None = None) -> Store:
     """A store in a folder or a database; in the user's state folder where nothing is said."""
-    from audience_mcp.store.guard import Store
+    from audience_mcp.store.store import Store
 
     def now() -> float:
         return time.time() if clock is None else clock.utc().timestamp()

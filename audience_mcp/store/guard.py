@@ -1,34 +1,17 @@
-"""The store as everything else sees it: it answers, or has nothing to say, and never holds up an answer."""
+"""How a store is kept from failing an answer: it works aside, within a limit, and troubles become notes."""
 
 from __future__ import annotations
 
 import contextlib
-import hmac
-import json
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
-from audience_mcp.core.audience import Row
-from audience_mcp.store.database import new_holder
-from audience_mcp.store.values import (
-    Baseline,
-    Contents,
-    Span,
-    StoredCount,
-    StoredReading,
-    StoreError,
-    Timeline,
-    Trouble,
-    Turn,
-    from_ms,
-    to_ms,
-)
+from audience_mcp.store.values import StoreError, Trouble
 
 if TYPE_CHECKING:  # what does the work is imported with the backend, when the store is first used
     from audience_mcp.store.history import HistoryPart
@@ -87,34 +70,22 @@ class Backend(Protocol):
         """Let go of files and connections."""
 
 
-class Store:
-    """A store that cannot fail: what it cannot do it says once, in a note, and leaves.
+class Guard:
+    """Lends a backend out, one use at a time, and says of what fails each thing once.
 
-    make: makes the backend when it is first needed; `told` is what it tells of damage. Every method answers
-    None (or does nothing) where the store cannot be used just then. made_up: whether what is in it is made
-    up, so that only its history is to be used.
+    make: makes the backend when it is first needed; `told` is what it tells of damage.
     """
 
-    def __init__(
-        self,
-        make: Callable[[Callable[[str], None]], Backend],
-        *,
-        made_up: bool = False,
-    ) -> None:
+    def __init__(self, make: Callable[[Callable[[str], None]], Backend]) -> None:
         self._make = make
-        self.shares = not made_up
         self._backend: Backend | None = None
         self._lock = threading.Lock()
         self._limiter: anyio.CapacityLimiter | None = None
         self._down_until: dict[str, float] = {}
         self._noted: dict[str, bool] = {}
         self._why: dict[str, str] = {}
-        self._secrets: dict[str, bytes] = {}
         self._saving: set[anyio.CancelScope] = set()
         self._ends = False
-        self.holder = new_holder()
-
-    # What everyone may be told
 
     def take_note(self) -> str | None:
         """What went wrong since the last time this was asked, each thing once in this process."""
@@ -122,24 +93,6 @@ class Store:
         for text in new:
             self._noted[text] = True
         return " ".join(new) or None
-
-    async def key_of(self, *parts: str) -> str | None:
-        """A key for what belongs to these texts, of which some may be secret: 64 bits of an HMAC."""
-        if "readings" not in self._secrets:
-            secret = await self._shared(lambda part: part.secret())
-            if secret is None:
-                return None
-            self._secrets["readings"] = secret
-        return _hmac(self._secrets["readings"], parts)
-
-    async def series_of(self, *parts: str) -> str | None:
-        """The same for a name in the history, which lasts for as long as the history does."""
-        if "history" not in self._secrets:
-            secret = await self._history(lambda part: part.secret())
-            if secret is None:
-                return None
-            self._secrets["history"] = secret
-        return _hmac(self._secrets["history"], parts)
 
     @property
     def remembers(self) -> bool:
@@ -150,111 +103,6 @@ class Store:
     def why_not(self) -> str | None:
         """Why the history could not be used the last time that it could not."""
         return self._why.get("history")
-
-    # Readings, leases
-
-    async def find_reading(self, key: str, begun_less_than_s: float | None = None) -> StoredReading | None:
-        """The last complete reading of the last 24 hours, if it began less than so long ago."""
-        return await self._shared(lambda part: part.find_reading(key, begun_less_than_s))
-
-    async def save_reading(self, key: str, reading: StoredReading) -> None:
-        """Keep a complete reading for other processes, and for after a restart."""
-        await self._shared(lambda part: part.save_reading(key, reading))
-
-    async def take_lease(self, key: str, begun_less_than_s: float | None = None) -> bool:
-        """Become the one who reads a source; False where another one does, who began not too long ago."""
-        taken = await self._shared(lambda part: part.take_lease(key, self.holder, begun_less_than_s))
-        return taken is not False
-
-    async def renew_lease(self, key: str) -> None:
-        """Say that the reading goes on."""
-        await self._shared(lambda part: part.renew_lease(key, self.holder))
-
-    async def release_lease(self, key: str) -> None:
-        """Say that the reading is over."""
-        await self._shared(lambda part: part.release_lease(key, self.holder))
-
-    # Turns, pauses, counts
-
-    async def take_turn(self, key: str, kind: str, limits: Sequence[tuple[int, float]]) -> Turn | None:
-        """Take a turn for a request, if one is free now: see SharedPart.take_turn."""
-        return await self._shared(lambda part: part.take_turn(key, kind, limits))
-
-    async def pause(self, key: str, seconds: float) -> None:
-        """Leave an account alone for so long, in all processes."""
-        await self._shared(lambda part: part.pause(key, seconds))
-
-    async def find_counts(self, key: str) -> dict[str, StoredCount] | None:
-        """The sizes that were asked for one by one, by the audience's id."""
-        return await self._shared(lambda part: part.find_counts(key))
-
-    async def save_counts(self, key: str, counts: Mapping[str, StoredCount]) -> None:
-        """Keep sizes that were asked for one by one."""
-        await self._shared(lambda part: part.save_counts(key, counts))
-
-    # History
-
-    async def record(
-        self, account: str, rows: Sequence[Row], as_of: datetime, *, may_be_another: bool = False
-    ) -> bool:
-        """Keep the sizes of a complete reading as a point of its account's history; whether it was done."""
-
-        def record(part: HistoryPart) -> bool:
-            part.record(account, rows, to_ms(as_of), may_be_another=may_be_another)
-            return True
-
-        return await self._history(record) or False
-
-    async def record_counts(self, account: str, sizes: Mapping[str, int | None], as_of: datetime) -> None:
-        """Keep sizes that were asked for one by one as part of the reading of that moment."""
-        await self._history(lambda part: part.record_counts(account, sizes, to_ms(as_of)))
-
-    async def baseline(self, account: str, at: datetime, before: datetime) -> Baseline | None:
-        """The last reading at or before `at`, else the first after it; in any case older than `before`."""
-        return await self._history(lambda part: part.baseline(account, to_ms(at), to_ms(before)))
-
-    async def span(self, account: str) -> Span | None:
-        """How much history an account has; None where there is none."""
-        return await self._history(lambda part: part.span(account))
-
-    async def timelines(
-        self, account: str, since: datetime, ids: Sequence[str] | None = None
-    ) -> list[Timeline] | None:
-        """Sizes over time from `since` on, of these audiences or of all."""
-        return await self._history(lambda part: part.timelines(account, to_ms(since), ids))
-
-    # For people
-
-    async def contents(self) -> Contents | None:
-        """Where the store is and what is in it; None where it cannot be used: `take_note` says why."""
-        readings = await self._shared(lambda part: part.readings())
-        histories = await self._history(lambda part: part.spans())
-        backend = self._backend
-        if backend is None or (readings is None and histories is None):
-            return None
-        sizes = await self._run("history", backend.bytes)
-        return Contents(
-            backend.place,
-            sizes or {},
-            histories or {},
-            [(key.partition(":")[0], from_ms(as_of)) for key, as_of in readings or ()],
-        )
-
-    async def clear(self, keys: Sequence[str] | None = None, accounts: Sequence[str] | None = None) -> bool:
-        """Forget everything, or readings by key and history by account; whether it was done."""
-
-        def shared(part: SharedPart) -> bool:
-            part.clear(keys)
-            return True
-
-        def history(part: HistoryPart) -> bool:
-            part.clear(accounts)
-            return True
-
-        done = await self._shared(shared), await self._history(history)
-        return all(done)
-
-    # How it is kept from failing
 
     @asynccontextmanager
     async def saving(self) -> AsyncIterator[None]:
@@ -286,21 +134,19 @@ class Store:
             with anyio.move_on_after(SAVED_WITHIN_S, shield=True), contextlib.suppress(Exception):
                 await anyio.to_thread.run_sync(self._alone, backend.close, abandon_on_cancel=True)
 
-    async def _shared(self, use: Callable[[SharedPart], T]) -> T | None:
-        return await self._run("readings", lambda: self._opened().shared(use))
+    async def run(self, part: str, do: Callable[[Backend], T]) -> T | None:
+        """Do something with the backend, in the store's thread; None where that cannot be done just now.
 
-    async def _history(self, use: Callable[[HistoryPart], T]) -> T | None:
-        return await self._run("history", lambda: self._opened().history(use))
-
-    async def _run(self, part: str, do: Callable[[], T]) -> T | None:
-        """Do something in the store's thread. Nothing is raised from here but a cancellation."""
+        part: `readings` or `history`, of which one may fail without the other. Nothing is raised from here
+        but a cancellation.
+        """
         if anyio.current_time() < self._down_until.get(part, 0.0):
             return None
         self._limiter = self._limiter or anyio.CapacityLimiter(1)
         try:
             with anyio.move_on_after(WITHIN_S):
                 return await anyio.to_thread.run_sync(
-                    self._alone, do, abandon_on_cancel=True, limiter=self._limiter
+                    self._alone, lambda: do(self._opened()), abandon_on_cancel=True, limiter=self._limiter
                 )
             self._fail(part, StoreError("slow", "no answer in time"))
         except StoreError as e:
@@ -333,7 +179,3 @@ class Store:
 
     def _note(self, what: str) -> None:
         self._noted.setdefault(MESSAGES[what], False)
-
-
-def _hmac(secret: bytes, parts: Sequence[str]) -> str:
-    return hmac.new(secret, json.dumps(parts).encode(), "sha256").hexdigest()[:16]

@@ -19,7 +19,8 @@ from audience_mcp.core.dates import to_rfc3339
 from audience_mcp.core.errors import ToolError, VendorError
 from audience_mcp.core.text import to_json
 from audience_mcp.sources.pager import Fetch
-from audience_mcp.store import guard, open_store
+from audience_mcp.store import open_store
+from audience_mcp.store.store import Store
 from audience_mcp.vendors import Row
 from tests.support.clock import START, FakeClock
 from tests.support.scripted import Acme, Script, catalog_of
@@ -416,7 +417,7 @@ async def test_a_store_that_hangs_holds_an_answer_up_no_longer_than_its_deadline
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.read({"a1": 1}, days=7)
-    monkeypatch.setattr(guard.Store, "baseline", _never)
+    monkeypatch.setattr(Store, "baseline", _never)
     with anyio.fail_after(20):
         async with world.catalog({"acme": Script({"": page({"a1": 5})})}, deadline_s=1) as catalog:
             answer = await catalog.list_audiences(since_start())

@@ -17,6 +17,7 @@ from audience_mcp.core.audience import Row
 from audience_mcp.store import default_folder, guard, open_store, sqlite
 from audience_mcp.store.filesystems import network_type
 from audience_mcp.store.sqlite import HISTORY, READINGS, SqliteStore
+from audience_mcp.store.store import Store
 from audience_mcp.store.values import StoredReading, from_ms
 from tests.support.process import with_tests
 
@@ -25,7 +26,7 @@ ROWS = [Row(f"a{n}", f"Audience {n}", n) for n in range(3000)]
 pytestmark = pytest.mark.anyio
 
 
-async def use(store: guard.Store, rows: list[Row] = ROWS) -> tuple[bool, bool]:
+async def use(store: Store, rows: list[Row] = ROWS) -> tuple[bool, bool]:
     """Save and find again, record and compare: whether the readings, and whether the history, did it."""
     reading = StoredReading(rows, from_ms(MOMENT), 1, 1, 1)
     await store.save_reading("k", reading)

@@ -10,6 +10,7 @@ import pytest
 
 from audience_mcp.core.audience import Row
 from audience_mcp.store import guard, open_store
+from audience_mcp.store.store import Store
 from audience_mcp.store.values import StoreError, from_ms
 from tests.support.postgres import ADDRESS, schema
 
@@ -27,7 +28,7 @@ async def test_a_database_that_was_restarted_is_used_again_at_once(address: str)
     from audience_mcp.store.postgres import PostgresStore
 
     backend = PostgresStore(address)
-    store = guard.Store(lambda told: backend)
+    store = Store(lambda told: backend)
     assert await store.record("x", [Row("a", "a", 1)], from_ms(1000))
     pid = backend._db.query("SELECT pg_backend_pid()")[0][0]
     with psycopg.connect(ADDRESS, autocommit=True) as other:  # a server ends its connections so when it stops

@@ -15,7 +15,7 @@ from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import VendorError
 from audience_mcp.core.values import as_count
 from audience_mcp.sources.pager import Fetch
-from audience_mcp.store.guard import Store
+from audience_mcp.store.store import Store
 from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, array_at, as_object, cursor_at
 from tests.support.clock import FakeClock
 
