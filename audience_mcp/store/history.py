@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from audience_mcp.core.audience import Row
 from audience_mcp.store.database import Database, secret_in
-from audience_mcp.store.retention import points_to_drop
+from audience_mcp.store.pruning import MAX_BYTES, make_room, thin_out
 from audience_mcp.store.series import (
     OPEN,
     Interval,
@@ -17,12 +17,8 @@ from audience_mcp.store.series import (
     put,
     sizes_at,
 )
+from audience_mcp.store.tables import HistoryTables
 from audience_mcp.store.values import Baseline, Moment, Past, Span, Timeline, from_ms
-
-MAX_BYTES = 64 * 1024 * 1024
-"""Of the whole history; the oldest readings go first."""
-THINNED_TO = 0.9
-"""Once it is too big, it is made so much smaller, so that the next reading need not do it again."""
 
 
 class HistoryPart:
@@ -34,6 +30,7 @@ class HistoryPart:
 
     def __init__(self, database: Database, max_bytes: int = MAX_BYTES) -> None:
         self._db = database
+        self._tables = HistoryTables(database)
         self._max_bytes = max_bytes
 
     def secret(self) -> bytes:
@@ -52,43 +49,41 @@ class HistoryPart:
         new series then begins where the audiences are others.
         """
         with self._db.transaction(account):
-            series, state = self._series(account)
+            series, state = self._tables.series(account)
             if series is not None and may_be_another and is_another_account(state, rows):
                 series = None
             if series is None:
-                series, state = self._new_series(account), State()
-            points = self._points(series)
+                series, state = self._tables.new_series(account), State()
+            points = self._tables.points(series)
             if moment in points:
                 return
             before, after = _beside(points, moment)
-            self._db.execute(
-                "INSERT INTO audience_mcp_points (series, moment) VALUES (?, ?)", (series, moment)
-            )
+            self._tables.add_point(series, moment)
             if after is None:
-                self._end(series, advance(state, rows, before, moment))
+                self._tables.end(series, advance(state, rows, before, moment))
             else:
                 self._insert_between(series, state, rows, (before, moment, after))
-            state = self._thin(series, state, points, moment)
+            state = thin_out(self._tables, series, state, points, moment)
             if state.changed:
-                self._write(series, state)
-        self._make_room()
+                self._tables.write(series, state)
+        make_room(self._tables, self._max_bytes)
 
     def record_counts(self, account: str, sizes: Mapping[str, int | None], moment: int) -> None:
         """Keep sizes that were asked for one by one, as part of the reading whose moment that is."""
         with self._db.transaction(account):
-            series, state = self._series(account)
-            points = self._points(series) if series is not None else []
+            series, state = self._tables.series(account)
+            points = self._tables.points(series) if series is not None else []
             if series is None or moment not in points:
                 return
             beside = _beside(points, moment)
             numbers = state.numbers()
             counted = {numbers[id]: size for id, size in sizes.items() if id in numbers}
-            ended = self._find_ended(series, counted)
+            ended = self._tables.find_ended(series, counted)
             for number, size in counted.items():
                 if _covers([*ended.get(number, []), *_held(state, number)], moment):
                     place = beside[0], moment, beside[1]
                     self._put(series, state, number, ended.get(number, []), place, size)
-            self._write(series, state)
+            self._tables.write(series, state)
 
     def _insert_between(
         self,
@@ -103,7 +98,7 @@ class HistoryPart:
             numbers[row.id] if row.id in numbers else state.add(row.id, name, row.kind): row
             for row, name in zip(rows, cut_names(rows), strict=True)
         }
-        ended = self._find_ended(series)
+        ended = self._tables.find_ended(series)
         for number in range(len(state.ids)):
             row = there.get(number)
             size = None if row is None or row.size_pending else row.size
@@ -126,18 +121,8 @@ class HistoryPart:
         state.firsts[number] = last.first if last else None
         state.sizes[number] = last.size if last else state.sizes[number]
         kept = [each for each in now if each.last != OPEN]
-        for each in set(ended).difference(kept):
-            self._db.execute(
-                "DELETE FROM audience_mcp_sizes WHERE series = ? AND last = ? AND audience = ?",
-                (series, each.last, number),
-            )
-        self._end(series, [(number, each) for each in kept if each not in ended])
-
-    def _end(self, series: int, over: Iterable[tuple[int, Interval]]) -> None:
-        self._db.execute_many(
-            "INSERT INTO audience_mcp_sizes (series, last, audience, first, size) VALUES (?, ?, ?, ?, ?)",
-            [(series, each.last, number, each.first, each.size) for number, each in sorted(over)],
-        )
+        self._tables.remove(series, number, set(ended).difference(kept))
+        self._tables.end(series, [(number, each) for each in kept if each not in ended])
 
     # Asking
 
@@ -147,8 +132,10 @@ class HistoryPart:
         before: the moment of the reading that is to be compared with it, and with none that is not older.
         """
         with self._db.snapshot():
-            series, state = self._series(account)
-            points = [each for each in self._points(series) if each < before] if series is not None else []
+            series, state = self._tables.series(account)
+            points = (
+                [each for each in self._tables.points(series) if each < before] if series is not None else []
+            )
             if not points:
                 return None
             moment = max((each for each in points if each <= at), default=points[0])
@@ -182,14 +169,14 @@ class HistoryPart:
         ids: of which audiences; all where None. A last moment says until when the last size was seen.
         """
         with self._db.snapshot():
-            series, state = self._series(account)
-            points = self._points(series)
+            series, state = self._tables.series(account)
+            points = self._tables.points(series)
             if series is None or not points:
                 return []
             start = max((each for each in points if each <= since), default=None)
             numbers = state.numbers()
             wanted = None if ids is None else [numbers[id] for id in ids if id in numbers]
-            ended = self._find_ended(series, wanted, since if start is None else start)
+            ended = self._tables.find_ended(series, wanted, since if start is None else start)
         found = []
         for number in range(len(state.ids)) if wanted is None else wanted:
             holds = [each._replace(last=points[-1]) for each in _held(state, number)]
@@ -210,122 +197,7 @@ class HistoryPart:
             with self._db.transaction(account):
                 found = self._db.query("SELECT id FROM audience_mcp_series WHERE account = ?", (account,))
                 for (series,) in found:
-                    self._delete_series(series)
-
-    # How it is held
-
-    def _series(self, account: str) -> tuple[int | None, State]:
-        """The newest series of an account, and its state."""
-        found = self._db.query(
-            "SELECT id, state FROM audience_mcp_series WHERE account = ? ORDER BY id DESC LIMIT 1", (account,)
-        )
-        return (int(found[0][0]), State.decode(bytes(found[0][1]))) if found else (None, State())
-
-    def _new_series(self, account: str) -> int:
-        with self._db.transaction("series"):
-            (highest,) = self._db.query("SELECT MAX(id) FROM audience_mcp_series")[0]
-            series = (highest or 0) + 1
-            self._db.execute(
-                "INSERT INTO audience_mcp_series (id, account, state) VALUES (?, ?, ?)",
-                (series, account, State().encode()),
-            )
-        return int(series)
-
-    def _write(self, series: int, state: State) -> None:
-        self._db.execute("UPDATE audience_mcp_series SET state = ? WHERE id = ?", (state.encode(), series))
-
-    def _points(self, series: int | None) -> list[int]:
-        found = self._db.query(
-            "SELECT moment FROM audience_mcp_points WHERE series = ? ORDER BY moment", (series,)
-        )
-        return [int(moment) for (moment,) in found]
-
-    def _find_ended(
-        self, series: int, numbers: Iterable[int] | None = None, since: int = 0
-    ) -> dict[int, list[Interval]]:
-        """The intervals that are over, by the audience's number."""
-        sql = "SELECT audience, first, last, size FROM audience_mcp_sizes WHERE series = ? AND last >= ?"
-        wanted = None if numbers is None else set(numbers)
-        only = next(iter(wanted)) if wanted and len(wanted) == 1 else None
-        found = (
-            self._db.query(f"{sql} ORDER BY last", (series, since))
-            if only is None
-            else self._db.query(f"{sql} AND audience = ? ORDER BY last", (series, since, only))
-        )
-        ended: dict[int, list[Interval]] = {}
-        for number, *interval in found:
-            if wanted is None or number in wanted:
-                ended.setdefault(int(number), []).append(Interval(*interval))
-        return ended
-
-    # Bounds
-
-    def _thin(self, series: int, state: State, points: Sequence[int], moment: int) -> State:
-        """Drop the readings that need not be kept, and what only they said.
-
-        How old they are goes by the reading before: a clock that is years ahead, once, loses nothing.
-        """
-        moments = sorted([*points, moment])
-        now = min([int(self._db.now() * 1000), max(points, default=moment)])
-        dropped = points_to_drop(moments, now)
-        return self._drop(series, state, moments, dropped) if dropped else state
-
-    def _drop(self, series: int, state: State, moments: Sequence[int], dropped: Sequence[int]) -> State:
-        self._db.execute_many(
-            "DELETE FROM audience_mcp_points WHERE series = ? AND moment = ?",
-            [(series, each) for each in dropped],
-        )
-        self._db.execute(
-            "DELETE FROM audience_mcp_sizes WHERE series = ? AND last <= ? AND NOT EXISTS (SELECT 1 FROM "
-            "audience_mcp_points p WHERE p.series = audience_mcp_sizes.series AND p.moment "
-            "BETWEEN audience_mcp_sizes.first AND audience_mcp_sizes.last)",
-            (series, max(dropped)),
-        )
-        used = {
-            row[0]
-            for row in self._db.query(
-                "SELECT DISTINCT audience FROM audience_mcp_sizes WHERE series = ?", (series,)
-            )
-        }
-        unused = [n for n, first in enumerate(state.firsts) if first is None and n not in used]
-        if len(unused) * 2 <= len(state.ids):
-            return state
-        state, renumbered = state.without(unused)
-        self._renumber(series, renumbered)
-        return state
-
-    def _renumber(self, series: int, renumbered: Mapping[int, int]) -> None:
-        ended = self._find_ended(series)
-        self._db.execute("DELETE FROM audience_mcp_sizes WHERE series = ?", (series,))
-        self._end(series, [(renumbered[n], each) for n, intervals in ended.items() for each in intervals])
-
-    def _delete_series(self, series: int) -> None:
-        for table in ("sizes", "points"):
-            self._db.execute(f"DELETE FROM audience_mcp_{table} WHERE series = ?", (series,))  # noqa: S608
-        self._db.execute("DELETE FROM audience_mcp_series WHERE id = ?", (series,))
-
-    def _make_room(self) -> None:
-        """Drop the oldest readings of all accounts until the whole is small enough."""
-        if self._db.bytes_used() <= self._max_bytes:
-            return
-        while self._db.bytes_used() > self._max_bytes * THINNED_TO:
-            points = self._db.query("SELECT series, moment FROM audience_mcp_points ORDER BY moment")
-            oldest = points[: max(1, len(points) // 10)]
-            if not oldest:
-                return
-            for series in {row[0] for row in oldest}:
-                self._drop_oldest(int(series), [int(moment) for s, moment in oldest if s == series])
-        self._db.shrink()
-
-    def _drop_oldest(self, series: int, moments: Sequence[int]) -> None:
-        (account,) = self._db.query("SELECT account FROM audience_mcp_series WHERE id = ?", (series,))[0]
-        with self._db.transaction(account):
-            points = self._points(series)
-            if len(points) == len(moments):
-                self._delete_series(series)
-                return
-            data = self._db.query("SELECT state FROM audience_mcp_series WHERE id = ?", (series,))[0][0]
-            self._write(series, self._drop(series, State.decode(bytes(data)), points, moments))
+                    self._tables.delete_series(series)
 
 
 def _beside(points: Sequence[int], moment: int) -> tuple[int | None, int | None]:

@@ -191,7 +191,7 @@ def test_every_reading_stays_for_a_week_one_a_day_for_ninety_days_and_one_a_week
         moment = START + number * 6 * HOUR
         clock.time = moment / 1000
         record(store, moment, a=number)
-    points = store.history(lambda part: part._points(1))
+    points = store.history(lambda part: part._tables.points(1))
     ages = [moment - point for point in points]
     assert sum(age <= 7 * DAY for age in ages) in (28, 29)
     assert sum(7 * DAY < age <= 90 * DAY for age in ages) in (82, 83, 84)

@@ -110,7 +110,7 @@ def _assert_whole(store: Backend) -> None:
     assert reading is not None
     assert {row.size for row in reading.rows} == {to_ms(reading.as_of) - 1_795_000_000_000}
     assert len(reading.rows) == ROWS
-    for point in store.history(lambda part: part._points(1)):
+    for point in store.history(lambda part: part._tables.points(1)):
         baseline = store.history(lambda part, point=point: part.baseline("x", point, 2**50))  # type: ignore[misc]
         assert baseline is not None
         assert {past.size for past in baseline.audiences.values()} == {point - 1_795_000_000_000}

@@ -56,7 +56,7 @@ def test_a_change_told_is_the_difference_of_two_sizes_stored_at_the_moments_name
                 _count(store, sizes, moment)
                 there = given_by_vendor[moment]
                 there.update({id: size for id, size in sizes.items() if id in there})
-            points = store.history(lambda part: part._points(1))
+            points = store.history(lambda part: part._tables.points(1))
         now = _ms(clock)
         for at in (now, now - DAY_MS, now - 30 * DAY_MS, START, 0):
             _check(store, given_by_vendor, points, at)
