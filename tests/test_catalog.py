@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from audience_mcp.catalog.models import AudienceList
+from audience_mcp.catalog.models import AudienceList, to_dict
 from audience_mcp.catalog.query import ListQuery, parse_arguments
 from audience_mcp.core.errors import ToolError, VendorError
 from tests.support.clock import FakeClock
@@ -75,6 +75,27 @@ async def test_filters_keep_what_matches_and_unknown_values_match_none(
     answer = await listed(**arguments)
     assert ids(answer) == found
     assert answer.matched == len(found)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "dates"),
+    [
+        ({}, set()),
+        ({"created_since": "2026-10-02"}, {"created_at"}),
+        ({"created_before": "2026-12-01"}, {"created_at"}),
+        ({"sort": "newest"}, {"created_at"}),
+        ({"sort": "oldest"}, {"created_at"}),
+        ({"updated_since": "2026-10-02"}, {"updated_at"}),
+        ({"updated_before": "2026-12-01"}, {"updated_at"}),
+        ({"sort": "updated"}, {"updated_at"}),
+    ],
+)
+async def test_rows_show_the_dates_that_the_question_is_about(
+    arguments: dict[str, Any], dates: set[str]
+) -> None:
+    raw = {"id": "a1", "name": "VIP", "created": "2026-11-01", "updated": "2026-11-02"}
+    (row,) = to_dict(await listed(raw, **arguments))["audiences"]
+    assert {"created_at", "updated_at"}.intersection(row) == dates
 
 
 async def test_totals_are_over_everything_matched_whatever_is_shown() -> None:

@@ -58,12 +58,14 @@ class Counting(Vendor):
 class Api:
     """What the vendor answers: audience n has 10 n members. counted: the ids of each count request.
 
-    refused: ids that it does not count. faults: raised by the next counts. seconds: how long a count takes.
+    refused: ids that it does not count, and refusal the status that says so. faults: raised by the next
+    counts. seconds: how long a count takes.
     """
 
     ids: Sequence[object]
     clock: FakeClock
     refused: frozenset[str] = frozenset()
+    refusal: int = 400
     faults: list[VendorError] = field(default_factory=list)
     seconds: float = 0
     lists: int = 0
@@ -81,7 +83,7 @@ class Api:
         if self.faults:
             raise self.faults.pop()
         if self.refused.intersection(ids):
-            raise VendorError("invalid_request", "acme: HTTP 400", status=400)
+            raise VendorError("invalid_request", f"acme: HTTP {self.refusal}", status=self.refusal)
         return {"counts": [[id, 10 * int(id)] for id in ids]}
 
     @property
@@ -187,8 +189,11 @@ async def test_an_audience_that_the_vendor_does_not_count_is_unknown_and_the_ans
     assert answer.sizes_pending in (None, 0)
 
 
-async def test_a_batch_that_is_refused_is_halved_until_the_one_that_cannot_be_counted_stands_alone() -> None:
-    api = Api(range(1, 17), FakeClock(), refused=frozenset({"11"}))
+@pytest.mark.parametrize("status", [400, 404, 409, 410, 422])
+async def test_a_batch_that_is_refused_is_halved_until_the_one_that_cannot_be_counted_stands_alone(
+    status: int,
+) -> None:
+    api = Api(range(1, 17), FakeClock(), refused=frozenset({"11"}), refusal=status)
     async with opened(api, Counting(16)) as catalog:
         answer = await catalog.list_audiences(ListQuery(limit=0))
     assert answer.unknown_sizes == 1

@@ -87,6 +87,20 @@ async def test_a_ref_that_the_vendor_says_is_gone_is_not_answered_from_an_older_
             await catalog.get_audience(GetQuery(audience="direct:a1"))
 
 
+async def test_an_id_is_looked_up_again_once_the_list_that_has_it_is_old() -> None:
+    clock = FakeClock()
+    async with connected(clock=clock) as there:
+        row = there.sandbox.rows["whop"][249]
+        await there.client.call_tool("list_audiences", {})
+        read = len(there.sandbox.asked)
+        assert (await got(there, audience=row["id"]))["audiences"][0]["name"] == row["name"]
+        assert len(there.sandbox.asked) == read
+        row["name"] = "Named anew"
+        clock.advance(301)
+        assert (await got(there, audience=row["id"]))["audiences"][0]["name"] == "Named anew"
+        assert len(there.sandbox.asked) == read + 1
+
+
 async def test_a_ref_of_another_source_than_the_one_asked_says_so() -> None:
     scripts = {name: Script({"": {"rows": rows(7)}}) for name in ("acme", "acme-fr")}
     async with catalog_of(FakeClock(), scripts) as catalog:

@@ -296,12 +296,23 @@ async def test_any_other_status_is_asked_once(status: int) -> None:
         faults.close_before_headers,
         faults.reset_in_body,
         faults.cut_off,
+        faults.cut_off_without_length,
         faults.not_http(),
         faults.zipped(keep=0.5, framed=False),
         faults.zipped(keep=0.02, framed=False),
         faults.zipped(keep=0.5),
     ],
-    ids=["reset", "closed", "reset in body", "cut off", "no http", "half gzip", "no gzip", "short gzip"],
+    ids=[
+        "reset",
+        "closed",
+        "reset in body",
+        "cut off",
+        "cut off without length",
+        "no http",
+        "half gzip",
+        "no gzip",
+        "short gzip",
+    ],
 )
 async def test_a_broken_connection_is_tried_again(fault: Fault) -> None:
     async with asking("whop") as a:

@@ -1,5 +1,6 @@
 """What a vendor's answer says: its JSON, its status in our words, and how long it asks to wait."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
@@ -7,8 +8,10 @@ import pytest
 
 from audience_mcp.config import Account, load_configuration
 from audience_mcp.sandbox import Sandbox
-from audience_mcp.sources.responses import LONGEST_HINT_S, describe_status, parse_body, parse_wait
+from audience_mcp.sources.responses import LONGEST_HINT_S, describe_status, find_wait, parse_body, parse_wait
+from audience_mcp.vendors.base import Wait
 from audience_mcp.vendors.registry import built_in_vendors
+from audience_mcp.vendors.request import Request, Response
 from audience_mcp.vendors.smallest import Smallest
 from audience_mcp.vendors.whop import Whop
 from tests.support.faults import MARKER, error_body
@@ -62,6 +65,22 @@ def test_a_number_too_long_for_python_loses_nothing_else() -> None:
     assert readable
     assert isinstance(body, dict)
     assert body["rows"][1:] == [{"size": 7}, {"size": -12}]
+
+
+class Texted(Whop):
+    """A vendor that says in words of its own how long to wait."""
+
+    waits = (Wait("wait", "text"),)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("500ms", 0.5), ("5s", 5), ("7", 7), ("2m", 120), ("2min", 120), ("1.5h", 5400), ("soon", None)],
+)
+def test_a_wait_in_words_is_read_with_its_unit(said: str, seconds: float | None) -> None:
+    account = replace(accounts()["whop"], vendor=Texted())
+    response = Response(Request("x"), 429, {}, {"wait": said}, True, NOW.timestamp())
+    assert find_wait(response, account) == seconds
 
 
 @pytest.mark.parametrize(

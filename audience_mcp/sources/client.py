@@ -144,10 +144,6 @@ class VendorClient:
                 self._credentials.forget(sent.token)
         raise AssertionError("unreachable")  # pragma: no cover
 
-    def seconds_for(self, requests: int, kind: str) -> float:
-        """At least how long so many further requests of a kind take, by the vendor's pace."""
-        return self._pacing.seconds_for(requests, kind)
-
     async def _exchange(self, exchange: TokenExchange) -> tuple[int, object]:
         """Post a token exchange. Raises VendorError where it has no answer."""
         form = exchange.encoding == "form"

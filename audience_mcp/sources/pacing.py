@@ -69,11 +69,6 @@ class Pacing:
         if seconds > LONGEST_WAIT_S:
             raise Paused(self._left())
 
-    def seconds_for(self, requests: int, kind: str) -> float:
-        """At least how long so many further requests of a kind take."""
-        lane = self._lanes.get(kind) or self._lanes.get("")
-        return max(0.0, self._left(), lane.seconds_for(requests) if lane else 0.0)
-
     async def _take_shared(self, kind: str, limits: Sequence[tuple[int, float]]) -> None:
         """Wait for a turn that no other process takes. Raises Paused."""
         while self._shared is not None:
@@ -124,9 +119,3 @@ class _Lane:
     def take(self, now: float) -> None:
         """Count a request that is sent now."""
         self._taken.append(now)
-
-    def seconds_for(self, requests: int) -> float:
-        """At least how long so many requests take, the first ones sent at once."""
-        return max(
-            ((math.ceil(requests / number) - 1) * seconds for number, seconds in self.limits), default=0
-        )

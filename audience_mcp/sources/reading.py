@@ -82,11 +82,6 @@ class Snapshot:
     notes: list[str] = field(default_factory=list)
     older: bool = False
 
-    @property
-    def newer_error(self) -> VendorError | None:
-        """Why an earlier reading answers and not a newer one."""
-        return self.error if self.older else None
-
 
 def restore_reading(reading: Reading, stored: StoredReading, pager: Pager, now: float) -> Reading:
     """Make a reading of a stored one."""

@@ -88,11 +88,6 @@ class SharedPart:
             )
             self._make_room()
 
-    def drop_old(self) -> None:
-        """Drop the readings and counts that nobody may be shown any more."""
-        with self._db.transaction("readings"):
-            self._drop_old(self._db.now())
-
     def _drop_old(self, now: float) -> None:
         # Those of the future are of a clock that was wrong.
         self._db.execute(

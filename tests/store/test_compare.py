@@ -406,6 +406,23 @@ async def test_long_history_is_thinned_to_sixty_points_with_its_ends(world: Worl
     assert len(to_json(to_dict(small))) <= 4000
 
 
+async def test_long_histories_of_audiences_of_one_name_share_a_small_answer(world: World) -> None:
+    store = open_store(str(world.folder), world.clock)
+    account = '["acme", "https://acme.example", "@acme"]'
+    for number in range(150):
+        await store.record(account, [Row(id, "VIP", number) for id in ("a1", "a2")], world.clock.utc())
+        world.clock.advance(3600)
+    await store.aclose()
+    listed = {"rows": [{"id": id, "name": "VIP", "size": 999} for id in ("a1", "a2")]}
+    async with world.catalog({"acme": Script({"": listed})}, max_chars=4000) as catalog:
+        query = parse_arguments(GetQuery, {"audience": "VIP", "since": world.day(400)})
+        answer = await catalog.get_audience(query)
+    assert len(to_json(to_dict(answer))) <= 4000
+    histories = [each.history or [] for each in answer.audiences]
+    assert [len(points) for points in histories] == [20, 20]
+    assert {(points[0].size, points[-1].size) for points in histories} == {(0, 999)}
+
+
 async def test_an_audience_that_was_never_stored_says_so(world: World) -> None:
     await world.read({"a2": 1})
     answer = await get(world, {"a1": None, "a2": 1})

@@ -435,6 +435,13 @@ async def cut_off(exchange: Exchange) -> None:
     exchange.ended = True
 
 
+async def cut_off_without_length(exchange: Exchange) -> None:
+    """The body ends in the middle, and nothing but its sense tells that it is not all."""
+    data = encoded(exchange.honest.body)
+    await exchange.head(200, {"Content-Type": "application/json"}, None)
+    await exchange.write(data[: len(data) // 2])
+
+
 async def hang_before_headers(exchange: Exchange) -> None:
     """Nothing comes."""
     await exchange.hang()

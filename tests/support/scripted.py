@@ -39,7 +39,8 @@ class Acme(Vendor):
         return Page(array_at(body, "rows"), bool(cursor), following, body.get("count"))
 
     def row(self, raw: Mapping[str, object], id: str) -> Row:
-        return Row(id, str(raw.get("name") or id), as_count(raw.get("size")), created=raw.get("created"))
+        name, size = str(raw.get("name") or id), as_count(raw.get("size"))
+        return Row(id, name, size, created=raw.get("created"), updated=raw.get("updated"))
 
 
 class Direct(Acme):
