@@ -31,7 +31,7 @@ from audience_mcp.core.audience import Row
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED
 from audience_mcp.server.tools import build_server
-from audience_mcp.sources import pager as paging
+from audience_mcp.sources import walk
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Limits, Pool
 from audience_mcp.sources.reader import Connect
@@ -327,7 +327,7 @@ async def endless_pages() -> list[str]:
         pages += 1
         await batch_page(has_more=True, next_from=f"page-{pages}")(exchange)
 
-    with mock.patch.object(paging, "MAX_PAGES", 3):
+    with mock.patch.object(walk, "MAX_PAGES", 3):
         return await played("batch", another)
 
 
