@@ -11,6 +11,7 @@ from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import VendorError
 from audience_mcp.core.progress import Progress
+from audience_mcp.sources.counts import SizeCounter
 from audience_mcp.sources.lookups import LookUp
 from audience_mcp.sources.reader import SourceReader
 from audience_mcp.sources.reading import Reading, Snapshot
@@ -18,6 +19,9 @@ from audience_mcp.sources.signal import ChangeSignal
 
 COUNT_WITHIN_S = 5.0
 """A call waits so long for sizes that cannot all come before its deadline."""
+
+Counting = tuple[SizeCounter, Sequence[Row]]
+"""Rows whose sizes cost a request each, and who asks for them."""
 
 
 class CallSession:
@@ -67,18 +71,21 @@ class CallSession:
 
         Where they cannot all come before the deadline, no more than 5 s are spent on them.
         """
-        wanted = {reader: [row for row in each if row.size_pending] for reader, each in rows.items()}
-        wanted = {reader: each for reader, each in wanted.items() if each}
         left = self._until - self._clock.now()
+        counting: dict[SourceReader, Counting] = {}
         untils: dict[SourceReader, float] = {}
-        for reader, each in wanted.items():
-            reader.count(each)
-            enough = reader.seconds_to_count(each) < left
+        for reader, each in rows.items():
+            pending = [row for row in each if row.size_pending]
+            counter = reader.begin_counting(pending) if pending else None
+            if counter is None:
+                continue
+            counting[reader] = counter, pending
+            enough = counter.seconds_for(pending) < left
             untils[reader] = self._clock.now() + (left if enough else min(left, COUNT_WITHIN_S))
         for until in sorted(set(untils.values())):
-            due = [(reader, wanted[reader]) for reader, its in untils.items() if its <= until]
+            due = [counting[reader] for reader, its in untils.items() if its <= until]
             await self._signal.wait_until(partial(_are_counted, due), until)
-        problems = {reader: reader.count_problem(each) for reader, each in wanted.items()}
+        problems = {reader: counter.explain_pending(each) for reader, (counter, each) in counting.items()}
         return {reader: problem for reader, problem in problems.items() if problem is not None}
 
     async def look_up(self, look_ups: Sequence[LookUp]) -> None:
@@ -98,8 +105,8 @@ def waiting_on(look_ups: Sequence[LookUp]) -> Iterator[None]:
             look_up.leave()
 
 
-def _are_counted(due: Sequence[tuple[SourceReader, Sequence[Row]]]) -> bool:
-    return all(reader.has_counted(rows) for reader, rows in due)
+def _are_counted(due: Sequence[Counting]) -> bool:
+    return all(counter.has_counted(rows) for counter, rows in due)
 
 
 def _how_far(readings: dict[SourceReader, Reading]) -> str:

@@ -55,6 +55,11 @@ class Kept:
     at_s: float
 
 
+def has_counts(vendor: Vendor) -> bool:
+    """Whether a vendor has sizes that cost a request each."""
+    return type(vendor).count_request is not Vendor.count_request
+
+
 class SizeCounter:
     """Asks for the sizes of one source's audiences. `tasks` is where the asking runs.
 
@@ -89,11 +94,6 @@ class SizeCounter:
     def _vendor(self) -> Vendor:
         return self._account.vendor
 
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is being asked for any more."""
-        return not self._running
-
     def restore(self, counts: Mapping[str, Kept]) -> None:
         """Take over sizes that were counted elsewhere, where none was counted later here."""
         for id, kept in counts.items():
@@ -101,7 +101,19 @@ class SizeCounter:
             if own is None or own.at_s < kept.at_s:
                 self._kept[id] = kept
 
-    def apply_kept(self, rows: Sequence[Row], since_s: float) -> None:
+    def begin(self, rows: Sequence[Row], read_at_s: float | None) -> None:
+        """Give rows the sizes that are known, and begin to ask for the others.
+
+        read_at_s: when the reading of which they are began; None where they were asked for alone.
+        """
+        self._apply_kept(rows, read_at_s if read_at_s is not None else self._clock.now())
+        self._want(rows)
+
+    def has_counted(self, rows: Sequence[Row]) -> bool:
+        """Whether nothing more of these rows' sizes is to be waited for."""
+        return not self._running or not any(row.size_pending for row in rows)
+
+    def _apply_kept(self, rows: Sequence[Row], since_s: float) -> None:
         """Give pending rows the sizes counted not longer ago than KEPT_S; those before `since_s` say when.
 
         Of older ones a row only knows what they were.
@@ -116,7 +128,7 @@ class SizeCounter:
             elif (size := as_count(kept.counted.size)) is not None:
                 row.last_size = size, kept.at
 
-    def want(self, rows: Sequence[Row]) -> None:
+    def _want(self, rows: Sequence[Row]) -> None:
         """Ask for the sizes of these rows before all others, unless they are being asked for."""
         pending = {row.id: row for row in rows if row.size_pending and row.id not in self._asked}
         if not pending:
@@ -152,13 +164,14 @@ class SizeCounter:
             default=0.0,
         )
 
-    def problem(self, rows: Sequence[Row], seconds: int) -> VendorError | None:
+    def explain_pending(self, rows: Sequence[Row]) -> VendorError | None:
         """Why some of these rows have no size yet, or None where none is pending."""
         left = sum(row.size_pending for row in rows)
         if not left:
             return None
         if self.error is not None and not self._running:
             return self.error
+        seconds = max(1, min(300, round(self.seconds_for(rows))))
         text = MESSAGES["pending"].format(
             source=self._source, done=len(rows) - left, wanted=len(rows), seconds=seconds
         )

@@ -18,7 +18,7 @@ from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import VendorError
 from audience_mcp.core.secrets import Redactor
-from audience_mcp.sources.counts import Kept, SizeCounter, kept_count, stored_count
+from audience_mcp.sources.counts import Kept, SizeCounter, has_counts, kept_count, stored_count
 from audience_mcp.sources.freshness import LAST_COMPLETE_S, Times, can_resume, serves
 from audience_mcp.sources.lookups import LookUp, LookUps
 from audience_mcp.sources.pager import Fetch, Pager
@@ -28,13 +28,13 @@ from audience_mcp.sources.reading import (
     explain_under_way,
     new_pager,
     restore_reading,
+    resume_reading,
     to_stored,
     write_notes,
 )
 from audience_mcp.sources.sharing import SourceShare
 from audience_mcp.sources.signal import ChangeSignal
 from audience_mcp.store.values import StoredReading
-from audience_mcp.vendors.base import Vendor
 from audience_mcp.vendors.request import Request
 
 if TYPE_CHECKING:
@@ -120,16 +120,7 @@ class SourceReader:
         if current is not None and can_resume(
             current.times, current.error, now, refresh=refresh and not current.refreshing
         ):
-            started = Reading(
-                current.pager,
-                now,
-                refreshing=current.refreshing,
-                resumed=True,
-                first_page_at=current.first_page_at,
-                last_page_at=current.last_page_at,
-                as_of=current.as_of,
-                read_before=len(current.pager.rows),
-            )
+            started = resume_reading(current, now)
         else:
             if current is not None:
                 self._keep(current)
@@ -225,7 +216,7 @@ class SourceReader:
 
     async def _take_stored(self, reading: Reading, share: SourceShare) -> None:
         """Take over the reading of another process, if there is one or it is about to be."""
-        if self.counter is not None and _counts(self.source.vendor):
+        if self.counter is not None and has_counts(self.source.vendor):
             now = self._clock.now()
             counts = await share.find_counts()
             self.counter.restore({id: kept_count(count, now) for id, count in counts.items()})
@@ -318,32 +309,11 @@ class SourceReader:
             reading = self._partial
         return Snapshot(reading.pager, False, reading.as_of, error, write_notes(self.name, reading.pager))
 
-    def count(self, rows: Sequence[Row]) -> None:
-        """Begin to ask for the sizes of those of these rows that cost a request each."""
-        if self.counter is not None and any(row.size_pending for row in rows):
-            started_at = self._reading.first_page_at if self._reading is not None else None
-            self.counter.apply_kept(rows, started_at if started_at is not None else self._clock.now())
-            self.counter.want(rows)
-
-    def seconds_to_count(self, rows: Sequence[Row]) -> float:
-        """At least how long it takes until these rows have their sizes, by the vendor's pace."""
-        if self.counter is None or self.source.account is None:
-            return 0.0
-        return self.counter.seconds_for(rows)
-
-    def has_counted(self, rows: Sequence[Row]) -> bool:
-        """Whether nothing more of these rows' sizes is to be waited for."""
-        return self.counter is None or self.counter.settled or not any(row.size_pending for row in rows)
-
-    def count_problem(self, rows: Sequence[Row]) -> VendorError | None:
-        """Why some of these rows have no size yet, or None where all have been counted."""
-        seconds = max(1, min(300, round(self.seconds_to_count(rows))))
-        return self.counter.problem(rows, seconds) if self.counter is not None else None
+    def begin_counting(self, rows: Sequence[Row]) -> SizeCounter | None:
+        """Begin to ask for those sizes of these rows that cost a request each; who asks for them."""
+        if self.counter is not None:
+            self.counter.begin(rows, self._reading.first_page_at if self._reading is not None else None)
+        return self.counter
 
     def _age(self, reading: Reading) -> float:
         return self._clock.now() - (reading.first_page_at or reading.started_at)
-
-
-def _counts(vendor: Vendor) -> bool:
-    """Whether a vendor has sizes that cost a request each."""
-    return type(vendor).count_request is not Vendor.count_request

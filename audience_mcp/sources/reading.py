@@ -83,6 +83,20 @@ class Snapshot:
     older: bool = False
 
 
+def resume_reading(before: Reading, now: float) -> Reading:
+    """A reading that goes on where one broke off, and is as old as that one."""
+    return Reading(
+        before.pager,
+        now,
+        refreshing=before.refreshing,
+        resumed=True,
+        first_page_at=before.first_page_at,
+        last_page_at=before.last_page_at,
+        as_of=before.as_of,
+        read_before=len(before.pager.rows),
+    )
+
+
 def restore_reading(reading: Reading, stored: StoredReading, pager: Pager, now: float) -> Reading:
     """Make a reading of a stored one."""
     reading.pager, reading.stored, reading.as_of = pager, stored, stored.as_of
