@@ -54,7 +54,7 @@ COMPOSED_HERE = 2_000
 """Audiences over which an answer is composed at once; with more of them, in a thread."""
 
 MESSAGES = {
-    "nothing_read": "No source could be read, so nothing is known of any audience:\n{errors}",
+    "nothing_read": "No source could be read, so nothing is known about any audience:\n{errors}",
     "unconfigured": "No vendor is configured yet. Ask the user to set the variables of at least one in the "
     "configuration of this MCP server, and to restart it. Vendors: {vendors}. Their variables are listed by "
     "audience-mcp check.",

@@ -29,7 +29,7 @@ NOTES = {
     "nested_in_groups": "{count:,} audiences lie within other matched ones (part_of): the total leaves them "
     "out, a group only those that lie within another of its own.",
     "units": "Units differ: see size_counts.",
-    "alone": "{count:,} audiences bear a name of their own and are in no group.",
+    "alone": "{count:,} audiences have a name that no other has, and are in no group.",
 }
 
 

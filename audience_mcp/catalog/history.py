@@ -50,8 +50,8 @@ MESSAGES = {
     "{since}.",
     "begins": "with it",
     "later": "{source}: nothing is stored at {at} or before; compared with the first reading after it.",
-    "gone_filtered": "Which audiences are gone is told only where no filters but sources and search are set.",
-    "gone_partial": "Which audiences are gone is not told of sources that were not read in full now: "
+    "gone_filtered": "Which audiences are gone is said only where sources and search are the only filters.",
+    "gone_partial": "Which audiences are gone is unknown for sources that were not read in full now: "
     "{sources}.",
     "unreadable_history": "{source}: its stored history cannot be read just now.",
     "no_history": "{source}: no size of this audience is stored.",

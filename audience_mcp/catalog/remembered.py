@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from audience_mcp.store.store import Store
 
 MESSAGES = {
-    "no_history_of": "No stored audience has the ref, id or name '{name}'. audience-mcp history shows "
-    "those there are.",
-    "no_history_yet": "No size is stored yet. audience-mcp record stores those of now.",
+    "no_history_of": "No stored audience has the ref, id or name '{name}'. audience-mcp history lists "
+    "the stored ones.",
+    "no_history_yet": "No sizes are stored yet. audience-mcp record stores today's.",
     "unreadable": "{source}: its stored history cannot be read just now.",
 }
 RECORD_WITHIN_S = 3_600.0

@@ -56,13 +56,13 @@ Read one page of every configured source: can it be reached, which variable is w
 The exit code is 1 if any source fails, or if none is configured.
 """
 RECORD = """\
-Read every source now and store the sizes, for scheduled jobs: a line a source. docs/store.md has entries for
-cron, launchd, systemd and Windows.
+Read every source now and store the sizes, for scheduled jobs: one line per source. docs/store.md has entries
+for cron, launchd, systemd and Windows.
 
 The exit code is 3 if a source could not be read in full, and 1 if nothing was stored.
 """
 HISTORY = """\
-Show stored sizes over time: of all audiences, or of one by its ref, id or name. No vendor is asked.
+Show stored sizes over time: for all audiences, or for one by its ref, id or name. No vendor is asked.
 
 \b
   audience-mcp history
@@ -71,10 +71,10 @@ Show stored sizes over time: of all audiences, or of one by its ref, id or name.
   audience-mcp history --sandbox              (made-up sizes of eight weeks)
 """
 STORE = """\
-Show where readings and sizes are stored, how much, since when, and of which accounts.
+Show where readings and sizes are stored, how much, since when, and for which accounts.
 """
 CLEAR = """\
-Forget all that is stored, or what is stored of one source. History cannot be made again.
+Forget everything that is stored, or what is stored for one source. History cannot be recovered.
 """
 INSTALL = """\
 Add the server to a host's configuration. Everything else in the file stays as it is; a backup is kept.

@@ -23,12 +23,12 @@ MESSAGES = {
     "no_source": "there is no source '{name}' in the environment. {there}",
     "there": "There are: {names}.",
     "none": "No vendor is configured.",
-    "ask": "Forget all that is stored in {place}? History cannot be made again.",
-    "ask_source": "Forget what is stored of {source}? Its history cannot be made again.",
-    "needs_yes": "say --yes: there is nobody to ask here whether history is to be forgotten.",
+    "ask": "Forget everything that is stored in {place}? History cannot be recovered.",
+    "ask_source": "Forget what is stored for {source}? Its history cannot be recovered.",
+    "needs_yes": "add --yes: there is no terminal here on which to ask first.",
     "kept": "Nothing was forgotten.",
     "cleared": "Forgotten. The store is empty.",
-    "cleared_source": "Forgotten: what was stored of {source}.",
+    "cleared_source": "Forgotten: what was stored for {source}.",
     "failed": "the store could not be used.",
 }
 
@@ -53,7 +53,7 @@ def show_store(*, json: bool) -> int:
 
 
 def clear_store(*, source: str | None, yes: bool) -> int:
-    """Forget everything, or what is stored of one source. Asks on a terminal, and needs `yes` elsewhere."""
+    """Forget everything, or what is stored for one source. Asks on a terminal, and needs `yes` elsewhere."""
 
     async def clear(store: Store, sources: list[Source]) -> int:
         chosen = [each for each in sources if each.name == source]
@@ -109,7 +109,7 @@ def _show(contents: Contents, out: Output) -> None:
     if contents.readings:
         out.line(f"readings: {count_noun(len(contents.readings), 'source')}, kept for 24 hours", indent=2)
     if not contents.histories:
-        out.line("No sizes are stored yet: audience-mcp record stores those of now.")
+        out.line("No sizes are stored yet: audience-mcp record stores today's.")
         return
     out.line()
     columns = [

@@ -25,7 +25,7 @@ MESSAGES = {
     "weak_key": "{variable} is too short or too ordinary a word to be a key (at least {least} characters), "
     "and could not be kept out of answers: copy the key again.",
     "rate": "{variable} must be a number from 0.01 to 1000.",
-    "underivable": "Set {variable} (such as {example}): it does not follow from the other settings.",
+    "underivable": "Set {variable} (such as {example}): it cannot be worked out from the other settings.",
     "url": "{variable} must be a URL such as https://api.example.com/v1, with no query.",
     "userinfo": "{variable} must not hold a user name or password.",
     "https": "{variable} must begin with https:// (plain http is for this computer only).",

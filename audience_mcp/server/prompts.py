@@ -98,7 +98,7 @@ def _audience_health(asked: _Asked) -> str:
 PROMPTS: dict[str, _Prompt] = {
     "weekly_report": _Prompt(
         "Weekly report",
-        "What changed in your audiences, or stands out, since a day.",
+        "What changed in your audiences, or stands out, since a given day.",
         (_SOURCE, ("since", f"The first day, such as 2026-11-01; {WEEK_DAYS} days ago where left out.")),
         _weekly_report,
     ),

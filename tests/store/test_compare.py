@@ -185,7 +185,7 @@ async def test_the_other_filters_hold_for_what_is_compared(world: World) -> None
     assert (answer.compared.sum_now, answer.compared.sum_then) == (120, 100)
     assert (answer.compared.gone, answer.compared.gone_audiences) == (None, None)
     assert answer.notes == [
-        "Which audiences are gone is told only where no filters but sources and search are set."
+        "Which audiences are gone is said only where sources and search are the only filters."
     ]
 
 
