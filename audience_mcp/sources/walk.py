@@ -48,15 +48,15 @@ class Step:
 class Walk:
     """The pages of all listings of a source, in the order in which they became known.
 
-    begin: the first requests, one a listing. stop: makes the error that ends the walk, of a message.
+    begin: the first requests, one per listing. stop: makes the error that ends the walk, of a message.
     """
 
     def __init__(
         self, begin: Callable[[], Request | Sequence[Request]], stop: Callable[[str], PagingStopped]
     ) -> None:
-        self._begin = begin
+        self._begin: Callable[[], Request | Sequence[Request]] | None = begin
         self._stop = stop
-        self._steps: deque[Step] | None = None
+        self._steps: deque[Step] = deque()
         self._done: list[Step] = []
         self._requested: set[bytes] = set()
         self.listings: list[Progress] = []
@@ -75,9 +75,8 @@ class Walk:
 
     def next_steps(self, most: int) -> list[Step]:
         """The next pages, at most so many. Raises PagingStopped."""
-        if self._steps is None:
-            first = self._begin()
-            self._steps = deque()
+        if self._begin is not None:
+            first, self._begin = self._begin(), None
             for request in [first] if isinstance(first, Request) else first:
                 self.add_listing(request)
         return [step for step, _ in zip(self._steps, range(most), strict=False)]
@@ -98,7 +97,6 @@ class Walk:
         if len(self._requested) >= MAX_PAGES:
             raise self._stop(MESSAGES["too_many"])
         self._requested.add(identity)
-        assert self._steps is not None  # noqa: S101 (made before anything is added)
         self._steps.append(Step(request, listing, len(self._requested), planned))
 
     def add_plan(self, requests: Sequence[Request], listing: Progress) -> None:
@@ -110,18 +108,17 @@ class Walk:
 
     def finish(self, step: Step) -> None:
         """Say that a page has been read."""
-        assert self._steps is not None  # noqa: S101
         self._steps.remove(step)
         self._done.append(step)
 
     def drop(self, listing: Progress) -> None:
         """Read nothing more of a listing."""
-        self._steps = deque(step for step in self._steps or () if step.listing is not listing)
+        self._steps = deque(step for step in self._steps if step.listing is not listing)
         listing.total = None
 
     def has_more_of(self, listing: Progress) -> bool:
         """Whether pages of a listing are still to be read."""
-        return any(step.listing is listing for step in self._steps or ())
+        return any(step.listing is listing for step in self._steps)
 
     def ids_in_order(self) -> Iterator[str] | None:
         """The audiences in the vendor's order, where pages were read in another; else None."""
