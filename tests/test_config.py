@@ -178,6 +178,24 @@ def test_several_keys_of_a_vendor_are_several_sources() -> None:
     assert values(environment, "commbox-shop-eu")["api_key"] == "b-key-000"
 
 
+@pytest.mark.parametrize(
+    ("environment", "ignored"),
+    [
+        ({**WHOP, "WHOP_API_KEY_OLD": WHOP["WHOP_API_KEY"]}, "WHOP_API_KEY_OLD"),
+        ({**WHOP, "WHOP_API_KEY_OLD": "another-key-of-whop"}, "WHOP_API_KEY_OLD"),
+        ({**BATCH, "BATCH_PROJECT_KEY_OLD": BATCH["BATCH_PROJECT_KEY"]}, "BATCH_PROJECT_KEY_OLD"),
+        ({"COMMBOX_API_KEY": "a-key-000", "COMMBOX_API_KEY_OLD": "a-key-000"}, "COMMBOX_API_KEY_OLD"),
+    ],
+)
+def test_an_account_that_is_set_up_twice_is_one_source_and_a_warning(
+    environment: dict[str, str], ignored: str
+) -> None:
+    (name,) = named(environment)
+    (warning,) = configured(environment).warnings
+    said = f"{name}-old (set by {ignored}) was ignored: it is the same account as the source {name}."
+    assert warning == said
+
+
 def test_a_suffixed_alias_makes_an_account_too() -> None:
     assert values({"ATOMS_API_KEY_IN": "a-key-000"}, "smallest-in")["api_key"] == "a-key-000"
 

@@ -237,6 +237,23 @@ async def test_the_last_complete_reading_answers_where_a_newer_one_fails() -> No
     assert any("as of its last complete reading" in note for note in after.notes)
 
 
+async def test_a_vendor_whose_rows_can_no_longer_be_used_is_no_empty_account() -> None:
+    script, clock = Script({"": {"rows": rows(10, 20)}}), FakeClock()
+    renamed = {"rows": [{"key": f"a{n}", "name": "One"} for n in range(100)]}
+    async with catalog_of(clock, {"acme": script}, cache_s=60) as catalog:
+        assert (await ask(catalog)).complete
+        clock.advance(600)
+        script.pages[""] = renamed
+        after = await ask(catalog)
+    assert (after.matched, after.sum_of_sizes, after.complete) == (2, 30, False)
+    assert after.sources[0].error is not None
+    assert after.sources[0].error.kind == "bad_response"
+    assert "100 rows, none of which could be used" in after.sources[0].error.message
+    async with catalog_of(FakeClock(), {"acme": Script({"": renamed})}) as catalog:
+        answer = await ask(catalog)
+    assert (answer.matched, answer.complete) == (0, False)
+
+
 async def test_the_last_complete_reading_answers_while_a_newer_one_is_under_way() -> None:
     gate = anyio.Event()
     script, clock = two_pages(), FakeClock()

@@ -29,6 +29,7 @@ NOTES = {
     "nested_in_groups": "{count:,} audiences lie within other matched ones (part_of): the total leaves them "
     "out, a group only those that lie within another of its own.",
     "units": "Units differ: see size_counts.",
+    "group_order": "Groups are ordered by their sums: sort '{sort}' is for audiences.",
     "alone": "{count:,} audiences have a name that no other has, and are in no group.",
 }
 
@@ -70,6 +71,8 @@ def compose_list(
         groups, alone = group(query, hits, comparison.change if comparison else None)
         if alone:
             notes.append(NOTES["alone"].format(count=alone))
+        if query.sort in ("newest", "oldest", "updated"):
+            notes.append(NOTES["group_order"].format(sort=query.sort))
         _note_end(query, len(groups), notes)
         answer.notes = notes or None
         shown = groups[query.offset : query.offset + query.limit]

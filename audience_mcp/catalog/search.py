@@ -7,14 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audience_mcp.core.audience import Row
-from audience_mcp.core.text import MAX_LOOKED_AT, fold, strip_invisible
+from audience_mcp.core.text import MAX_LOOKED_AT, clean, fold, strip_invisible
 
 _TOKEN = re.compile(r'(?P<minus>-?)"(?P<phrase>[^"]*)"?|(?P<bar>\|)|(?P<word>[^\s"|()]+)|(?P<paren>[()])')
-_FIELD = re.compile(r"(?:name|id|description|type|status|source|vendor|size|kind|title):(?=\S)", re.I)
+_FIELD = re.compile(
+    r"(?:name|title|id|ref|description|type|status|source|vendor|size|kind|tags?|label|"
+    r"(?:created|updated)(?:_at)?):(?=\S)",
+    re.I,
+)
+_QUOTES = dict.fromkeys(map(ord, "“”„‟«»"), '"')
+"""Quotation marks that writing programs and other languages put in place of the plain one."""
+SHOWN = 40
+"""Characters of a word that a note repeats."""
 
 NOTES = {
     "empty": "search holds nothing that can be searched for, so nothing matches: use letters or digits.",
     "dropped": 'search takes words, "phrases", -word and OR; ignored: {what}.',
+    "unseen": "characters that cannot be searched for",
 }
 
 
@@ -54,12 +63,12 @@ def searchable_text(row: Row) -> str:
 def parse_search(text: str) -> Search:
     """Words that must all occur; `"two words"` together; `-word` must not; `OR` or `|` between alternatives.
 
-    A trailing `*` means nothing, since parts of words match anyway. What else looks like an operator is
-    ignored, and a note says so.
+    A trailing `*` means nothing, since parts of words match anyway. What else looks like an operator, and
+    what has nothing in it that can be searched for, is ignored, and a note says so.
     """
     alternatives: list[tuple[list[str], list[str]]] = [([], [])]
     dropped: dict[str, None] = {}
-    for found in _TOKEN.finditer(text):
+    for found in _TOKEN.finditer(text.translate(_QUOTES)):
         if found["bar"] or found["word"] == "OR":
             alternatives.append(([], []))
         elif found["paren"]:
@@ -85,3 +94,5 @@ def _add_term(found: re.Match[str], into: tuple[list[str], list[str]], dropped: 
     folded = fold(strip_invisible(term))
     if folded.strip():
         into[1 if exclude else 0].append(folded)
+    else:
+        dropped[clean(found.group(), SHOWN) or NOTES["unseen"]] = None

@@ -27,7 +27,7 @@ MESSAGES = {
     "incomplete": "{source}: {title} is not configured in full. {faults}",
     "suffix": "{name} was ignored: the account suffix after {variable}_ must be 1-40 letters, digits "
     "or underscores, and must not start or end with _.",
-    "same_account": "{ignored} was ignored: {names} name the same account as the source {source}.",
+    "same_account": "{ignored} (set by {names}) was ignored: it is the same account as the source {source}.",
 }
 
 
