@@ -64,6 +64,8 @@ async def test_rows_come_in_the_order_asked_for_with_unknown_values_last_and_tie
         ({"min_size": 1, "max_size": 899}, ["a1", "a5"]),
         ({"created_since": "2026-10-02"}, ["a2", "a1"]),
         ({"created_since": "2026-10-02T00:00:01Z"}, ["a2"]),
+        ({"created_before": "2026-10-02T00:00:00Z"}, ["a3"]),
+        ({"created_before": "2026-10-02T00:00:01Z"}, ["a1", "a3"]),
         ({"updated_since": "2020-01-01"}, []),
         ({"type": "dynamic"}, []),
         ({"type": "static", "status": "ready"}, ["a2", "a1", "a5", "a4", "a3"]),
@@ -112,6 +114,13 @@ async def test_following_next_offset_shows_every_row_once() -> None:
         seen += ids(answer)
         offset = answer.next_offset
     assert seen == ["a2", "a1", "a5", "a4", "a3"]
+
+
+async def test_filters_that_nothing_passes_say_so_and_an_empty_account_does_not() -> None:
+    answer = await listed(search="vip", min_size=1_000_000)
+    assert answer.notes == ["Nothing matches all of these filters: use fewer, or fewer words in search."]
+    async with catalog_of(FakeClock(), {"acme": Script({"": {"rows": []}})}) as catalog:
+        assert (await catalog.list_audiences(ListQuery(search="vip"))).notes is None
 
 
 async def test_limit_zero_gives_the_totals_alone() -> None:

@@ -24,13 +24,12 @@ NOTES = {
     "pending": "Not complete: {count:,} sizes still to be counted ({sources}); ask again for them.",
     "no_match": "Nothing matches all of these filters: use fewer, or fewer words in search.",
     "past_end": "offset {offset:,} is past the last of {count:,}.",
-    "nested": "{count:,} audiences lie within other matched ones (part_of) and are not added to the "
-    "sums again.",
-    "nested_in_groups": "{count:,} audiences lie within other matched ones (part_of): the total leaves them "
-    "out, a group only those that lie within another of its own.",
+    "nested": "{audiences} within another matched one (part_of), not added to the sums again.",
+    "nested_in_groups": "{audiences} within another matched one (part_of): no total adds that again, and a "
+    "group leaves out only what lies within another of its own.",
     "units": "Units differ: see size_counts.",
     "group_order": "Groups are ordered by their sums: sort '{sort}' is for audiences.",
-    "alone": "{count:,} audiences have a name that no other has, and are in no group.",
+    "alone": "{audiences} with a name that no other has, in no group.",
 }
 
 
@@ -70,7 +69,7 @@ def compose_list(
     if query.group_by is not None:
         groups, alone = group(query, hits, comparison.change if comparison else None)
         if alone:
-            notes.append(NOTES["alone"].format(count=alone))
+            notes.append(NOTES["alone"].format(audiences=_audiences(alone)))
         if query.sort in ("newest", "oldest", "updated"):
             notes.append(NOTES["group_order"].format(sort=query.sort))
         _note_end(query, len(groups), notes)
@@ -135,11 +134,19 @@ def _notes(
         notes.append(NOTES["pending"].format(count=totals.pending, sources=", ".join(waiting)))
     notes += [note for snapshot in snapshots.values() for note in snapshot.notes]
     if totals.nested:
-        notes.append(NOTES["nested_in_groups" if query.group_by else "nested"].format(count=totals.nested))
+        notes.append(
+            NOTES["nested_in_groups" if query.group_by else "nested"].format(
+                audiences=_audiences(totals.nested)
+            )
+        )
     units = {str(reader.source.vendor.size_counts) for reader, each in by_source.items() if each.sum_of_sizes}
     if len(units) > 1:
         notes.append(NOTES["units"])
     return notes
+
+
+def _audiences(count: int) -> str:
+    return "1 audience" if count == 1 else f"{count:,} audiences"
 
 
 def _note_end(query: ListQuery, count: int, notes: list[str]) -> None:
