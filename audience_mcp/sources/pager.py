@@ -17,7 +17,7 @@ from audience_mcp.core.errors import PagingStopped, UnexpectedShape, VendorError
 from audience_mcp.core.secrets import Redactor
 from audience_mcp.core.values import as_count, as_id
 from audience_mcp.sources.rows import ReadsRows, row_of
-from audience_mcp.sources.walk import Progress, Step, Walk
+from audience_mcp.sources.walk import ListingProgress, Step, Walk
 from audience_mcp.vendors.listing import Listing
 from audience_mcp.vendors.parsing import is_object
 from audience_mcp.vendors.request import Page, Request
@@ -115,7 +115,7 @@ class Pager:
         self.unknown_sizes = sum(row.size is None for row in rows)
         self.sum_of_sizes = sum(row.size or 0 for row in rows)
         self.pages, self.invalid, self.duplicates, self.notes = pages, invalid, duplicates, list(notes)
-        self._walk.listings = [Progress(total, len(rows), invalid)]
+        self._walk.listings = [ListingProgress(total, len(rows), invalid)]
         self.done = True
 
     async def next_page(self) -> None:
@@ -245,7 +245,7 @@ class Pager:
         step.listing.total = step.listing.total or step.listing.read
         self._walk.finish(step)
 
-    def _give_up(self, listing: Progress, error: VendorError) -> bool:
+    def _give_up(self, listing: ListingProgress, error: VendorError) -> bool:
         """Read the other listings, where there are any and the error is this one's alone."""
         if error.passing or error.kind in ("unauthorized", "not_configured") or len(self._walk.listings) < 2:
             return False
@@ -264,7 +264,7 @@ class Pager:
             self.rows = {id: self.rows[id] for id in ids}
         self.done = True
 
-    def _check_total(self, listing: Progress) -> None:
+    def _check_total(self, listing: ListingProgress) -> None:
         """Stop where the vendor has more than it listed. Raises PagingStopped."""
         read = listing.read + listing.invalid
         if self._walk.has_more_of(listing):

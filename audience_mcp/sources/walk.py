@@ -23,7 +23,7 @@ MESSAGES = {
 
 
 @dataclass(slots=True, eq=False)
-class Progress:
+class ListingProgress:
     """One listing being read: how many rows came of it, and what the vendor says there are."""
 
     total: int | None = None
@@ -39,7 +39,7 @@ class Step:
     """
 
     request: Request
-    listing: Progress
+    listing: ListingProgress
     number: int
     planned: bool = False
     ids: list[str] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Walk:
         self._steps: deque[Step] = deque()
         self._done: list[Step] = []
         self._requested: set[bytes] = set()
-        self.listings: list[Progress] = []
+        self.listings: list[ListingProgress] = []
 
     @property
     def is_over(self) -> bool:
@@ -83,10 +83,10 @@ class Walk:
 
     def add_listing(self, request: Request) -> None:
         """Read a further listing, from this request on. Raises PagingStopped."""
-        self.listings.append(Progress())
+        self.listings.append(ListingProgress())
         self.add(request, self.listings[-1])
 
-    def add(self, request: Request, listing: Progress, *, planned: bool = False) -> None:
+    def add(self, request: Request, listing: ListingProgress, *, planned: bool = False) -> None:
         """Read a further page. Raises PagingStopped where it was read before, or is one too many."""
         said = json.dumps([request.method, request.path, sorted(request.params.items()), request.json])
         if len(said) > MAX_CURSOR:
@@ -99,7 +99,7 @@ class Walk:
         self._requested.add(identity)
         self._steps.append(Step(request, listing, len(self._requested), planned))
 
-    def add_plan(self, requests: Sequence[Request], listing: Progress) -> None:
+    def add_plan(self, requests: Sequence[Request], listing: ListingProgress) -> None:
         """Read pages whose places are known; only what the last one says counts for what follows."""
         for request in requests:
             self.add(request, listing, planned=True)
@@ -111,12 +111,12 @@ class Walk:
         self._steps.remove(step)
         self._done.append(step)
 
-    def drop(self, listing: Progress) -> None:
+    def drop(self, listing: ListingProgress) -> None:
         """Read nothing more of a listing."""
         self._steps = deque(step for step in self._steps if step.listing is not listing)
         listing.total = None
 
-    def has_more_of(self, listing: Progress) -> bool:
+    def has_more_of(self, listing: ListingProgress) -> bool:
         """Whether pages of a listing are still to be read."""
         return any(step.listing is listing for step in self._steps)
 
