@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nox
@@ -100,6 +102,39 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def graders(session: nox.Session) -> None:
+    """What others judge by: the package, its workflows, its words, and the server as it answers over HTTP."""
+    place = MADE / "graders"
+    session.run(*UV, "venv", "-q", "--clear", "--python", find_python(session, *NEWEST), str(place))
+    session.run(*UV, "pip", "install", "-q", "--no-deps", "--python", str(place), "-r", ".ci/graders.txt")
+    tools = place / "bin"
+    with session.chdir(fresh_copy(session, "graded")):
+        session.run(str(tools / "codespell"))
+        session.run(str(tools / "validate-pyproject"), "pyproject.toml")
+        session.run(str(tools / "zizmor"), "-q", "--offline", "--min-severity=medium", ".github/workflows")
+        session.run(str(tools / "skillsaw"), "lint", "--strict", ".")
+        session.run(str(tools / "pyroma"), "--min", "10", ".")
+        session.run(*UV, "build", "-q", "--out-dir", "dist")
+        built = [str(each) for each in Path("dist").iterdir() if each.suffix in (".whl", ".gz")]
+        session.run(str(tools / "check-wheel-contents"), *[each for each in built if each.endswith(".whl")])
+        session.run(str(tools / "twine"), "check", "--strict", *built)
+    with serve_sandbox() as url:
+        session.run(str(tools / "jbt-mcpcheck"), "--strict", "--legacy-probes", url)
+
+
+@contextmanager
+def serve_sandbox() -> Iterator[str]:
+    """The address of the server on made-up audiences, over HTTP at a free port."""
+    command = [PYTHON, "-m", "audience_mcp", "--http", "--sandbox", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stderr is not None
+            yield next(word for word in server.stderr.readline().split() if word.startswith("http://"))
+        finally:
+            server.terminate()
+
+
+@nox.session
 def any_input(session: nox.Session) -> None:
     """Properties over many times as many inputs as in every run."""
     arguments = ["-q", "-n", "auto", "tests/test_properties.py", *EVERY_TEST]
@@ -154,23 +189,27 @@ def newest(session: nox.Session) -> None:
     look_into(session, wheel)
     session.run(inside, "-m", "pip", "install", "-q", f"{wheel}[test,oracles]", "uv")
     install_the_rest(session, inside)
-    session.run(
-        inside,
-        *("-m", "pytest", "-q", "-n", "auto", "--import-mode=append", *EVERY_TEST),
-        env={
-            "PATH": f"{place / 'bin'}:{os.environ['PATH']}",
-            "PYTHONSAFEPATH": "1",  # the wheel, not the folder beside the tests
-            "AUDIENCE_MCP_ALL_CLIENTS": "1",
-            "AUDIENCE_MCP_NO_SKIPS": "1",
-        },
-    )
+    environment = {
+        "PATH": f"{place / 'bin'}:{os.environ['PATH']}",
+        "PYTHONSAFEPATH": "1",  # the wheel, not the folder beside the tests
+        "AUDIENCE_MCP_ALL_CLIENTS": "1",
+        "AUDIENCE_MCP_NO_SKIPS": "1",
+    }
+    pytest = (inside, "-m", "pytest", "-q", "--import-mode=append", *EVERY_TEST)
+    session.run(*pytest, "-n", "auto", "--ignore=tests/real", env=environment)
+    # Real servers take half a gigabyte each: in one process, each is started once.
+    session.run(*pytest, "-n", "0", "tests/real", env=environment)
 
 
 def look_into(session: nox.Session, wheel: Path) -> None:
-    """Fail where a wheel lacks the mark of a typed package, or holds what is not the package's."""
+    """Fail where a wheel lacks a file that is no module, or holds what is not the package's."""
     names = zipfile.ZipFile(wheel).namelist()
-    if "audience_mcp/py.typed" not in names:
-        session.error("the wheel lacks py.typed")
+    needed = [
+        "audience_mcp/py.typed",
+        *(f"audience_mcp/keys/{page.name}" for page in Path("docs/keys").iterdir()),
+    ]
+    if lacking := sorted({*needed} - {*names}):
+        session.error(f"the wheel lacks {lacking}")
     if strays := [each for each in names if not each.startswith(("audience_mcp/", "audience_mcp-"))]:
         session.error(f"the wheel holds what it should not: {strays}")
 

@@ -29,10 +29,10 @@ def model(question: str, tools: list[Any], results: list[Any]) -> tuple[str, dic
             return str(results[-1].content[0].text)
         rows = [f"{row['name']}: {row.get('size', row.get('size_note'))}" for row in answer["audiences"]]
         total = f"{answer['matched']:,} audiences, whose sizes add up to {answer['sum_of_sizes']:,}"
-        return "; ".join(rows or [total]) + ("" if answer["complete"] else " (not complete: a lower bound)")
+        return "; ".join(rows or [total]) + ("" if answer["complete"] else " (not complete)")
     words = question.lower().rstrip("?").replace(",", "").split()
     if "failed" in words:
-        return "list_audiences", {"status": "failed", "limit": 5}
+        return "list_audiences", {"status": ["failed"], "limit": 5}
     if words[:3] == ["how", "big", "is"] and words[3:]:
         return "list_audiences", {"search": words[3], "limit": 5}
     return "list_audiences", {"limit": 5 if "biggest" in words else 0}

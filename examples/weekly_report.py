@@ -6,8 +6,8 @@
 
 Without --sandbox the keys of your vendors are taken from the environment. The exit code is 0 where every
 source was read in full, 3 where the report is not complete (its first lines say what is missing), and 1
-where there is nothing to report. With --html a picture of the audiences is written beside it: one file that
-needs nothing else, to send or print.
+where there is nothing to report. With --html a page of all audiences and their changes is written beside it:
+one file that needs nothing else, to send or print.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from typing import Any
 import anyio
 from mcp import Client, StdioServerParameters
 
-from audience_mcp.server.page import render_page
+from audience_mcp.server.page import Question, render_page
 
 Answer = Mapping[str, Any]
+MOST_CHARS = "1000000"
+"""As many characters as an answer may have: the page has all audiences and not as many as a model reads."""
 
 
 class NoAnswer(Exception):
@@ -36,10 +38,15 @@ class NoAnswer(Exception):
 
 async def asked(client: Client, **arguments: object) -> Answer:
     """What list_audiences answers. Raises NoAnswer."""
+    return (await asked_with_names(client, arguments))[0]
+
+
+async def asked_with_names(client: Client, arguments: dict[str, Any]) -> tuple[Answer, Mapping[str, str]]:
+    """The same, and what people call the codes in it. Raises NoAnswer."""
     result = await client.call_tool("list_audiences", arguments)
     if result.is_error or not isinstance(result.structured_content, dict):
         raise NoAnswer(" ".join(getattr(block, "text", "") for block in result.content))
-    return result.structured_content
+    return result.structured_content, (result.meta or {}).get("audience-mcp/names", {})
 
 
 async def read_to_the_end(client: Client) -> Answer:
@@ -76,9 +83,27 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     return [f"| {' | '.join(map(str, row))} |" for row in (head, rule, *rows)]
 
 
+def ranged(low: int, high: int | None) -> str:
+    """A number, or both ends of a range."""
+    return f"{low:,}" if high is None or high == low else f"{low:,} to {high:,}"
+
+
 def size(row: Answer) -> str:
-    """The size, or a word for not knowing it."""
-    return f"{row['size']:,}" if "size" in row else "unknown"
+    """The size, both ends of a range, or a word for not knowing it."""
+    return ranged(row["size"], row.get("size_max")) if "size" in row else "unknown"
+
+
+def unit(source: Answer) -> str:
+    """What a size counts at a source; by kind of audience where kinds differ."""
+    counts = source["size_counts"]
+    return (
+        counts if isinstance(counts, str) else "; ".join(f"{kind}: {text}" for kind, text in counts.items())
+    )
+
+
+def percent(row: Answer) -> str:
+    """The change in percent; nothing where the audience was empty then."""
+    return f"{row['change_pct']:+,}%" if "change_pct" in row else ""
 
 
 def part(title: str, answer: Answer, column: str, value: Callable[[Answer], object]) -> list[str]:
@@ -93,19 +118,25 @@ def part(title: str, answer: Answer, column: str, value: Callable[[Answer], obje
     ]
 
 
+def moments(answer: Answer) -> list[str]:
+    """Which two moments are compared: a line for each pair, with its sources."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for source in answer["sources"]:
+        if "compared_to" in source:
+            found.setdefault((source["compared_to"], source["as_of"]), []).append(source["source"])
+    lines = [f"- {then} with {now}: {', '.join(names)}" for (then, now), names in found.items()]
+    return ["\nCompared, net:\n", *lines] if lines else []
+
+
 def changes(answer: Answer, title: str) -> list[str]:
-    """What grew or shrank most, with the two moments of each source that are compared."""
-    moments = [
-        f"- {s['source']}: {s['compared_to']} with {s['as_of']}"
-        for s in answer["sources"]
-        if "compared_to" in s
-    ]
+    """What grew or shrank most; where nothing can be compared, why."""
     rows = [
-        [cell(row["name"]), size(row), f"{row['change']:+,}", code(row["ref"])] for row in answer["audiences"]
+        [cell(row["name"]), size(row), f"{row['change']:+,}", percent(row), code(row["ref"])]
+        for row in answer["audiences"]
     ]
-    told = [] if moments else [f"- {cell(note)}" for note in answer.get("notes", [])]
-    shown = table(["Audience", "Size", "Change", "Ref"], rows) if rows else ["None known.", *told]
-    return [f"\n## {title}\n", *shown, *(["\nCompared, net:\n", *moments] if moments else [])]
+    told = [] if moments(answer) else [f"- {cell(note)}" for note in answer.get("notes", [])]
+    shown = table(["Audience", "Size", "Change", "%", "Ref"], rows) if rows else ["None known.", *told]
+    return [f"\n## {title}\n", *shown]
 
 
 def only(answer: Answer, sign: int) -> Answer:
@@ -125,20 +156,21 @@ def head(whole: Answer, since: str) -> list[str]:
     if whole["complete"]:
         lines.append("Complete: every page of every source was read.")
     else:
-        lines.append("**Not complete. The figures are a lower bound.**\n")
+        lines.append("**Not complete. Of sources that were read in part, the figures are a lower bound.**\n")
         told = ((s, s.get("error", {}).get("message", "not read in full")) for s in whole["sources"])
         lines += [f"- {cell(message)}" for source, message in told if not source["complete"]]
     rows = [
         [
             s["source"],
             f"{s['audiences']:,}" if "audiences" in s else "not read",
-            f"{s['sum_of_sizes']:,}" if "sum_of_sizes" in s else "not read",
+            ranged(s["sum_of_sizes"], s.get("sum_max")) if "sum_of_sizes" in s else "not read",
             f"{s['unknown_sizes']:,}" if "unknown_sizes" in s else "not read",
-            s["size_counts"],
+            cell(unit(s)),
         ]
         for s in whole["sources"]
     ]
-    total = [f"{whole[key]:,}" for key in ("matched", "sum_of_sizes", "unknown_sizes")]
+    sums = ranged(whole["sum_of_sizes"], whole.get("sum_max"))
+    total = [f"{whole['matched']:,}", sums, f"{whole['unknown_sizes']:,}"]
     rows.append(["**all**", *total, "different things: not people"])
     columns = ["Source", "Audiences", "Sum of sizes", "Of unknown size", "One unit of size is"]
     return [*lines, "\n## Totals\n", *table(columns, rows), "\nA person in two audiences counts twice."]
@@ -150,7 +182,7 @@ async def report(client: Client, since: str, rows: int) -> tuple[list[str], bool
     biggest = await asked(client, limit=rows)
     new = await asked(client, created_since=since, sort="newest", limit=rows, detail="full")
     changed = await asked(client, updated_since=since, sort="updated", limit=rows, detail="full")
-    failed = await asked(client, status="failed", limit=rows, detail="full")
+    failed = await asked(client, status=["failed"], limit=rows, detail="full")
     grown = await compared(client, since, "growth", rows)
     shrunk = await compared(client, since, "decline", rows)
     # Unknown sizes come last in every order by size, so they begin after the known ones.
@@ -162,6 +194,7 @@ async def report(client: Client, since: str, rows: int) -> tuple[list[str], bool
         *part("Biggest", biggest, "Status", lambda row: row.get("status", "ready")),
         *changes(only(grown, 1), "Grown most"),
         *changes(only(shrunk, -1), "Shrunk most"),
+        *moments(grown),
         *part("New", new, "Created", lambda row: day(row, "created_at")),
         *part("Changed, new ones included", changed, "Updated", lambda row: day(row, "updated_at")),
         *part("Failed", failed, "Why", lambda row: row.get("details", {}).get("error_message", "")),
@@ -170,21 +203,36 @@ async def report(client: Client, since: str, rows: int) -> tuple[list[str], bool
     return lines, all(a["complete"] for a in (whole, biggest, new, changed, failed, unknown))
 
 
+async def page(client: Client, since: str) -> str:
+    """A page of all audiences: their sizes, and since then their changes where sizes are stored."""
+    arguments: dict[str, Any] = {"compare_to": since, "limit": 100_000}
+    try:
+        answer, names = await asked_with_names(client, arguments)
+    except NoAnswer:  # nothing is stored
+        del arguments["compare_to"]
+        answer, names = await asked_with_names(client, arguments)
+    return render_page(
+        answer, Question(arguments=arguments, names=names, title="Weekly report on all audiences")
+    )
+
+
 async def main(options: argparse.Namespace) -> int:
     """Print the report; the exit code."""
     flags = ["--sandbox"] if options.sandbox else []
     server = StdioServerParameters(
-        command=sys.executable, args=["-m", "audience_mcp", *flags], env=dict(os.environ)
+        command=sys.executable,
+        args=["-m", "audience_mcp", *flags],
+        env={**os.environ, "AUDIENCE_MCP_MAX_CHARS": MOST_CHARS},
     )
     async with Client(server) as client:
         try:
             lines, complete = await report(client, options.since, options.rows)
-            picture = dict(await asked(client)) if options.html else None
+            written = await page(client, options.since) if options.html else None
         except NoAnswer as e:
             print(e, file=sys.stderr)
             return 1
-    if picture is not None:
-        options.html.write_text(render_page(picture), encoding="utf-8")
+    if written is not None:
+        options.html.write_text(written, encoding="utf-8")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # names are in any script, whatever the terminal's is
     print("\n".join(lines))
@@ -198,7 +246,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--sandbox", action="store_true", help="made-up audiences, no keys")
     parser.add_argument("--since", default=a_week_ago, help="new and changed since; default: 7 days ago")
     parser.add_argument("--rows", type=int, default=10, help="rows of each table; default: 10")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a picture of the audiences as well")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page of all audiences as well")
     return parser.parse_args(arguments)
 
 

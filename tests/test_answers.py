@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audience_mcp.catalog.budget import NOTES, fit_list, fit_match
+from audience_mcp.catalog.budget import MESSAGES, fit_list, fit_match
+from audience_mcp.catalog.display import to_concise, to_full
 from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, Problem, SourceReport, to_dict
 from audience_mcp.catalog.reports import NOTE_CHARS, report_lookup, report_source
-from audience_mcp.catalog.rows import to_concise, to_full
 from audience_mcp.catalog.totals import Totals
 from audience_mcp.config import Source
 from audience_mcp.core.audience import Row
@@ -20,7 +20,7 @@ from audience_mcp.core.text import to_json
 from audience_mcp.core.values import as_id
 from audience_mcp.sources.pager import Pager
 from audience_mcp.sources.reading import Snapshot
-from audience_mcp.vendors import Request, Vendor
+from audience_mcp.vendors import Fields, Listing, Request, Vendor
 from audience_mcp.vendors.batch import Batch
 from audience_mcp.vendors.smallest import Smallest
 from tests.support.examples import examples
@@ -34,7 +34,7 @@ class Longest(Vendor):
 
     name = "v" * 40
     title = "Longest"
-    size_counts = "people " * 100
+    listings = (Listing("list", rows="rows", fields=Fields(), counts="people " * 100, ids=".*"),)
     size_unknown = "unknown, " * 100
 
 
@@ -51,7 +51,7 @@ LONGEST = Row(
     description="\\" * 300,
     created="2026-11-20T12:00:00.123456Z",
     updated="2026-11-20T12:00:00.123456Z",
-    details={f"k{n}": '"' * 200 for n in range(12)},
+    detail_pairs=tuple(each for n in range(12) for each in (f"k{n}", '"' * 200)),
 )
 
 
@@ -64,7 +64,7 @@ def a_report(n: int, *, error: str | None = None) -> SourceReport:
         unknown_sizes=10**6,
         complete=error is None,
         as_of="2026-11-20T12:00:00Z",
-        size_counts=str(Batch.size_counts),
+        size_counts=str(BATCH.size_counts),
         error=Problem(kind="timeout", message=error, retry_after_s=300) if error else None,
     )
 
@@ -233,7 +233,7 @@ async def nothing(request: Request) -> object:
 
 
 def held(*found: Row, pages: int = 1, error: VendorError | None = None) -> Snapshot:
-    walk = Pager("batch", BATCH, lambda: Request("x"), nothing)
+    walk = Pager("batch", BATCH, {}, nothing)
     walk.pages = pages
     walk.rows = {row.id: row for row in found}
     walk.sum_of_sizes = sum(row.size or 0 for row in found)
@@ -247,7 +247,7 @@ ASKED = Source("batch-fr", BATCH, None)
 
 def test_a_report_says_how_much_was_read_and_the_totals_of_what_matched() -> None:
     rows = Row("a", "A", 5), Row("b", "B", 7), Row("c", "C")
-    totals = Totals.over(rows, frozenset())
+    totals = Totals.over(rows)
     assert to_dict(report_source(ASKED, held(*rows, Row("d", "D", 9)), totals)) == {
         "source": "batch-fr",
         "vendor": "batch",
@@ -257,7 +257,7 @@ def test_a_report_says_how_much_was_read_and_the_totals_of_what_matched() -> Non
         "unknown_sizes": 1,
         "complete": True,
         "as_of": "2026-11-20T12:00:00Z",
-        "size_counts": Batch.size_counts,
+        "size_counts": BATCH.size_counts,
     }
 
 
@@ -268,7 +268,7 @@ def test_a_source_of_which_no_page_came_has_no_figures_that_look_like_an_empty_o
         "source": "batch-fr",
         "vendor": "batch",
         "complete": False,
-        "size_counts": Batch.size_counts,
+        "size_counts": BATCH.size_counts,
         "error": {"kind": "rate_limited", "message": "batch-fr: asks to be left alone.", "retry_after_s": 60},
     }
 
@@ -294,7 +294,9 @@ held_rows = st.builds(
     description=st.none() | texts,
     created=st.none() | counts,
     updated=st.none() | st.just("2026-11-20T12:00:00.123456Z"),
-    details=st.none() | st.dictionaries(texts, texts | st.lists(texts, max_size=6) | counts, max_size=14),
+    detail_pairs=st.dictionaries(texts, texts | st.lists(texts, max_size=6) | counts, max_size=14).map(
+        lambda facts: tuple(each for pair in facts.items() for each in pair)
+    ),
 )
 shown_rows = st.builds(
     lambda show, source, row: show(*source, row),
@@ -317,7 +319,7 @@ reports = st.builds(
     unknown_sizes=st.none() | counts,
     complete=st.booleans(),
     as_of=st.none() | st.just("2026-11-20T12:00:00Z"),
-    size_counts=st.sampled_from([Batch.size_counts, Smallest.size_counts]),
+    size_counts=st.sampled_from([str(BATCH.size_counts), str(Smallest().size_counts)]),
     error=problems,
 )
 notes = st.lists(texts | st.just("x" * 1000), max_size=12)
@@ -327,7 +329,7 @@ def check_rows(before: list[Audience], after: AudienceList | AudienceMatch) -> N
     """The first rows are shown whole; a lone one may lack its details, which is told."""
     if before:
         assert after.audiences
-    if NOTES["no_details"] in (after.notes or []):
+    if MESSAGES["no_details"] in (after.notes or []):
         assert after.audiences == [before[0].model_copy(update={"details": None})]
         assert before[0].details
     else:

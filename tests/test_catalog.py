@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from audience_mcp.catalog.models import AudienceList, to_dict
-from audience_mcp.catalog.query import ListQuery, parse_arguments
+from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
 from audience_mcp.core.errors import ToolError, VendorError
 from tests.support.clock import FakeClock
 from tests.support.scripted import Script, catalog_of, rows
@@ -60,7 +60,7 @@ async def test_rows_come_in_the_order_asked_for_with_unknown_values_last_and_tie
         ({"search": "a2"}, ["a2"]),
         ({"min_size": 50}, ["a2", "a1", "a5"]),
         ({"max_size": 50}, ["a1", "a5", "a4"]),
-        ({"min_size": 0}, ["a2", "a1", "a5", "a4"]),
+        ({"min_size": 0}, ["a2", "a1", "a5", "a4", "a3"]),  # no bound
         ({"min_size": 1, "max_size": 899}, ["a1", "a5"]),
         ({"created_since": "2026-10-02"}, ["a2", "a1"]),
         ({"created_since": "2026-10-02T00:00:01Z"}, ["a2"]),
@@ -118,7 +118,11 @@ async def test_following_next_offset_shows_every_row_once() -> None:
 
 async def test_filters_that_nothing_passes_say_so_and_an_empty_account_does_not() -> None:
     answer = await listed(search="vip", min_size=1_000_000)
-    assert answer.notes == ["Nothing matches all of these filters: use fewer, or fewer words in search."]
+    assert answer.sources == []
+    assert answer.notes == [
+        "no match in: acme (read 2026-11-20T12:00Z or later)",
+        "Nothing matches all of these filters: use fewer, or fewer words in search.",
+    ]
     async with catalog_of(FakeClock(), {"acme": Script({"": {"rows": []}})}) as catalog:
         assert (await catalog.list_audiences(ListQuery(search="vip"))).notes is None
 
@@ -155,7 +159,6 @@ async def test_full_rows_say_everything_known() -> None:
         "name": "newsletter",
         "size": 900,
         "type": "static",
-        "status": "ready",
         "kind": "audience",
         "source": "acme",
         "vendor": "acme",
@@ -178,6 +181,34 @@ async def test_one_failed_source_leaves_the_others_and_makes_the_answer_incomple
     assert answer.notes is not None
     assert "acme-fr" in answer.notes[0]
     assert "lower bound" in answer.notes[0] or "only what was read" in answer.notes[0]
+
+
+async def test_sources_without_a_match_are_one_note_where_rows_are_asked_for() -> None:
+    clock = FakeClock()
+    broken = Script({"": VendorError("unavailable", "down: try again later.")})
+    scripts = {
+        "acme": Script({"": {"rows": [{"id": "a1", "name": "VIP", "size": 5}]}}),
+        "acme-de": Script({"": {"rows": [{"id": "a1", "name": "Old", "size": 5}]}}),
+        "acme-es": Script({"": {"rows": [{"id": "a1", "name": "Old", "size": 5}]}}),
+        "acme-fr": broken,
+        "acme-it": Script({"": {"rows": []}}),
+    }
+    async with catalog_of(clock, scripts) as catalog:
+        answer = await catalog.list_audiences(ListQuery(search="vip"))
+        totals = await catalog.list_audiences(ListQuery(search="vip", limit=0))
+    assert [report.source for report in answer.sources] == ["acme", "acme-fr", "acme-it"]
+    assert "no match in: acme-de, acme-es (read 2026-11-20T12:00Z or later)" in (answer.notes or [])
+    assert (answer.matched, answer.complete) == (1, False)
+    assert [report.source for report in totals.sources] == list(scripts)
+
+
+async def test_a_note_that_holds_for_several_sources_is_said_once() -> None:
+    page = {"rows": [{"id": "a1", "name": "VIP", "size": 5}, {"name": "no id"}]}
+    scripts = {name: Script({"": page}) for name in ("acme", "acme-de")}
+    async with catalog_of(FakeClock(), scripts) as catalog:
+        answer = await catalog.list_audiences(ListQuery())
+        found = await catalog.get_audience(GetQuery(audience="VIP"))
+    assert answer.notes == found.notes == ["acme, acme-de (each): skipped 1 row without a usable id"]
 
 
 async def test_an_empty_account_is_complete_with_nothing() -> None:

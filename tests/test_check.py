@@ -14,6 +14,8 @@ from audience_mcp.config import Configuration, load_configuration
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.vendors.registry import load_vendors
+from tests.contract.cases import CASES
+from tests.faults.reported import reported
 from tests.support.clock import FakeClock
 from tests.support.served import FOUR, Recording
 
@@ -64,13 +66,32 @@ async def test_every_source_is_asked_for_one_page_and_no_more() -> None:
     assert len(sandbox.rows["whop"]) > 100
 
 
+@pytest.mark.parametrize("status", [403, 503])
+@pytest.mark.parametrize(("vendor", "listed"), [("batch", "audiences"), ("klaviyo", "lists")])
+async def test_a_listing_that_cannot_be_read_is_told_though_another_can(
+    vendor: str, listed: str, status: int
+) -> None:
+    class Refusing(Sandbox):
+        def answer(self, asked: Asked) -> Answer:
+            refused = asked.path.startswith(f"/{vendor}/") and f"/{listed}" in asked.path
+            return Answer(status, {}) if refused else super().answer(asked)
+
+    sandbox = Refusing(vendors=[vendor])
+    async with serve(sandbox) as origin:
+        configured = load_configuration(sandbox.environment(origin), load_vendors().values())
+        (found,) = await check(configured, clock=FakeClock())
+    assert not found.ok
+    assert found.error is not None
+    assert found.error.message.startswith(f"{vendor}: {listed} could not be read. ")
+
+
 async def test_a_count_is_exact_where_it_can_be_known_from_a_page_and_else_a_lower_bound() -> None:
     sandbox = Sandbox(vendors=FOUR)
     found = await checked(sandbox)
     told = {name: (one.audiences, one.at_least) for name, one in found.items()}
     assert told == {
         "commbox": (len(sandbox.rows["commbox"]), None),
-        "batch": (len(sandbox.rows["batch"]), None),  # Batch counts them itself, on every page
+        "batch": (230, True),  # Batch counts its audiences on their first page, and segments on theirs
         "smallest": (len(sandbox.rows["smallest"]), None),
         "whop": (100, True),
     }
@@ -174,3 +195,20 @@ async def test_no_source_at_all_is_not_all_ok() -> None:
     found = await check(load_configuration({}, load_vendors().values()))
     assert found == []
     assert not all_ok(found)
+
+
+@pytest.mark.parametrize(("refused", "kind"), [(True, "forbidden"), (False, None)])
+async def test_one_size_is_requested_where_sizes_cost_requests(refused: bool, kind: str | None) -> None:
+    case = CASES["braze"]
+
+    def answered(asked: Asked) -> Answer | None:
+        counts = asked.path.endswith("data_series")
+        return Answer(403, {"message": "not permitted for this API key"}) if refused and counts else None
+
+    async with reported(case, case.rows, answered) as there:
+        (found,) = await check(there.configured, clock=there.clock)
+        counted = {
+            asked.query["segment_id"][0] for asked in there.asked if asked.path.endswith("data_series")
+        }
+    assert (found.ok, found.error and found.error.kind) == (not refused, kind)
+    assert len(counted) == 1

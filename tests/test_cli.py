@@ -5,30 +5,33 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.from_thread
 import pytest
-import typer
 from rich.cells import cell_len
 from rich.text import Text
 
 from audience_mcp import __version__
-from audience_mcp.catalog.models import SourceReport
+from audience_mcp.catalog.models import AudienceList, SourceReport
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
+from audience_mcp.catalog.schemas import input_schema
 from audience_mcp.cli import demo, output
-from audience_mcp.cli.app import build_application
+from audience_mcp.cli.app import program
 from audience_mcp.cli.options import in_words_of_options
-from audience_mcp.cli.tables import EIGHTHS, draw_bar, name_unit
+from audience_mcp.cli.tables import EIGHTHS, draw_bar, name_unit, show_list
 from audience_mcp.core.secrets import HIDDEN
 from audience_mcp.sandbox import Answer, Sandbox
 from audience_mcp.sandbox.answers import VENDORS
 from audience_mcp.server import http as hosting
 from audience_mcp.server import stdio
-from audience_mcp.server.schemas import tool_schema
+from audience_mcp.vendors.key_pages import DOCUMENTATION
 from tests.support.apart import apart
 from tests.support.commands import Ran, Switched
 from tests.support.served import connected
@@ -40,9 +43,7 @@ KEYS = "sk-secret-0123456789"
 
 def options(command: str) -> dict[str, str]:
     """Every option of a command, with its help."""
-    group: Any = typer.main.get_command(build_application())
-    params = group.commands[command].params
-    return {opt: param.help or "" for param in params for opt in param.opts}
+    return {opt: param.help or "" for param in program.commands[command].params for opt in param.opts}
 
 
 def tool_answer(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,6 +59,8 @@ def tool_answer(tool: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def undated(answer: dict[str, Any]) -> dict[str, Any]:
     for report in answer["sources"]:
         report.pop("as_of", None)
+    if "notes" in answer:
+        answer["notes"] = [re.sub(r"\d{4}-\d\d-\d\dT[\d:]+Z", "then", note) for note in answer["notes"]]
     return answer
 
 
@@ -69,9 +72,20 @@ def test_the_options_are_the_tools_parameters_with_their_names_words_and_choices
     command: str, kind: type[ListQuery] | type[GetQuery]
 ) -> None:
     helps = options(command)
-    own = {"--json", "--csv", "--html", "--sandbox", "--help", "-h", "words"}
+    own = {
+        "--json",
+        "--csv",
+        "--html",
+        "--title",
+        "--sandbox",
+        "--env-file",
+        "--from",
+        "--help",
+        "-h",
+        "words",
+    }
     either = {"--sources", "--source"}  # the same option of both commands
-    parameters = tool_schema(kind)["properties"]
+    parameters = input_schema(kind)["properties"]
     names = {o.removeprefix("--").replace("-", "_") for o in helps.keys() - own - either}
     assert names == parameters.keys() - {"sources", "source"}
     assert helps["--sources"] == helps["--source"]
@@ -79,12 +93,12 @@ def test_the_options_are_the_tools_parameters_with_their_names_words_and_choices
         said = helps.get(f"--{name.replace('_', '-')}", parameter["description"])
         assert said is not None
         assert in_words_of_options(parameter["description"], kind) in said or name == "audience"
-        for word in parameter.get("enum", []):
-            assert word in said
+        for word in parameter.get("items", parameter).get("enum", []):
+            assert word in said or word == "none"
         if name == "limit":
             assert "Default: all" in said
-        elif parameter.get("default"):
-            assert str(parameter["default"]) in said
+        elif name != "audience" and (default := kind.model_fields[name].default):
+            assert str(default) in said
 
 
 def test_every_option_reaches_the_question_as_the_tool_would_take_it(
@@ -92,7 +106,7 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
 ) -> None:
     heard: list[Any] = []
 
-    def listen(query: Any, form: str, **kept: Any) -> int:
+    def listen(environment: Any, query: Any, form: str, **kept: Any) -> int:
         heard.append((query, {**kept, "form": form}))
         return 0
 
@@ -103,6 +117,9 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
         "search": "vip",
         "type": "static",
         "status": "ready",
+        "kind": "list,tag",
+        "issue": "empty",
+        "missing_in": "whop",
         "min_size": "1,000",
         "max_size": "5000",
         "created_since": "2026-01-01",
@@ -110,6 +127,9 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
         "updated_since": "2026-02-01T10:00:00Z",
         "updated_before": "2026-03-01T10:00:00Z",
         "compare_to": "2026-04-01",
+        "as_of": "2026-04-02",
+        "min_change": "-10%",
+        "max_change": "1,000",
         "group_by": "status",
         "sort": "growth",
         "limit": "7",
@@ -131,14 +151,18 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
         "--sandbox",
         "--html",
         "vip.html",
+        "--title",
+        "VIP, weekly",
     )
     typed("list", "--sources", "a,b", "--sources", "c")
     assert heard[0] == (parse_arguments(ListQuery, listed), {"sandbox": False, "form": "json", "page": None})
+    words = {"audience": "VIP", "source": "batch", "since": "2026-04-01", "refresh": True}
+    page = output.Page("vip.html", "VIP, weekly", "get_audience", words)
     assert heard[1] == (
         parse_arguments(
             GetQuery, {"audience": "VIP", "source": "batch", "since": "2026-04-01", "refresh": True}
         ),
-        {"sandbox": True, "form": "text", "page": "vip.html"},
+        {"sandbox": True, "form": "text", "page": page},
     )
     assert heard[2][0].sources == ["a", "b", "c"]
     assert heard[2][0].model_fields_set == {"sources"}
@@ -172,7 +196,7 @@ def test_what_was_mistyped_is_answered_with_the_nearest_name(typed: Any, line: l
     ("line", "said"),
     [
         (["list", "--type", "big"], "--type must be one of static, dynamic, lookalike or unknown"),
-        (["list", "--min-size", "-1"], "--min-size must be 0 or more"),
+        (["list", "--min-size", "-2"], "--min-size must be -1 or more"),
         (["list", "--limit", "ten"], "--limit must be a"),
         (["list", "--created-since", "soon"], "--created-since must be a date such as 2026-11-01"),
         (["list", "--min-size=5", "--max-size=1"], "--min-size (5) is above --max-size (1)"),
@@ -188,7 +212,7 @@ def test_what_was_mistyped_is_answered_with_the_nearest_name(typed: Any, line: l
         (["--http", "demo"], "put options after the command: audience-mcp demo"),
         (
             ["install", "emacs"],
-            "there is no host 'emacs'. Hosts: claude-desktop, claude-code, cursor, vscode.",
+            "there is no host 'emacs'. Hosts: claude-desktop, claude-code, cursor, vscode, windsurf",
         ),
         (["install", "cursor", "--keys", "hide"], "--keys must be one of ask, store, leave."),
         (["install", "cursor", "--vendor", "acme"], "there is no vendor 'acme'. Vendors: commbox, batch"),
@@ -237,7 +261,7 @@ def test_serving_is_handed_on_to_the_servers_own_modules(typed: Any, monkeypatch
     served: list[Any] = []
 
     def serving(code: int) -> Callable[..., int]:
-        def serve(**given: Any) -> int:
+        def serve(*, environment: Any, read: Any = None, **given: Any) -> int:
             served.append(given)
             return code
 
@@ -245,7 +269,7 @@ def test_serving_is_handed_on_to_the_servers_own_modules(typed: Any, monkeypatch
 
     monkeypatch.setattr(hosting, "serve", serving(4))
     monkeypatch.setattr(stdio, "serve", serving(5))
-    monkeypatch.setattr(demo, "run_demo", lambda: 6)
+    monkeypatch.setattr(demo, "run_demo", lambda environment: 6)
     assert typed("--http").code == 4
     assert typed("--http", "--sandbox", "--host", "::1", "--port", "0").code == 4
     assert typed("--sandbox", "--sandbox").code == 5
@@ -319,8 +343,8 @@ def test_sizes_that_are_all_unknown_are_never_summed_to_nothing(typed: Any, sand
     assert " audiences, all of unknown size.\n" in ran.out
     sandbox.rows["commbox"] = [row for row in sandbox.rows["commbox"] if dict(row)["type"] == "Dynamic"]
     ran = typed("list", "--sources", "commbox")
-    (line,) = (line for line in ran.out.split("\n") if line.startswith("commbox"))
-    assert line.split()[5] == "unknown"
+    assert "commbox" in ran.out
+    assert " audiences, all of unknown size.\n" in ran.out
 
 
 def test_nothing_that_matches_is_said_and_is_no_fault(typed: Any) -> None:
@@ -329,9 +353,7 @@ def test_nothing_that_matches_is_said_and_is_no_fault(typed: Any) -> None:
 
 
 def test_a_total_over_different_units_says_so_in_words_of_the_table(typed: Any) -> None:
-    assert (
-        "Note: The total adds different units: see the last column above." in typed("list", "--sandbox").out
-    )
+    assert "Note: The total adds different units: see what sizes count." in typed("list", "--sandbox").out
     assert "different units" not in typed("list", "--sandbox", "--sources", "batch").out
 
 
@@ -363,9 +385,25 @@ def test_a_spreadsheet_gets_every_row_with_the_documented_columns_and_runs_none_
     head, line = csv.reader(ran.out.splitlines())
     assert ",".join(head) == (
         "ref,name,size,size_max,kind,type,status,source,vendor,id,part_of,description,created_at,updated_at,"
-        "size_note"
+        "size_note,as_of,issues"
     )
-    assert dict(zip(head, line, strict=True))["name"] == '\'=HYPERLINK("x"), "a"'
+    told = dict(zip(head, line, strict=True))
+    assert told["name"] == '\'=HYPERLINK("x"), "a"'
+    assert told["status"] == ""  # CommBox has none
+
+
+def test_a_row_of_a_csv_says_when_it_was_read_and_which_issues_it_has_as_codes(
+    typed: Any, sandbox: Switched
+) -> None:
+    row = dict(sandbox.rows["batch"][0])
+    sandbox.rows["batch"] = [{**row, "name": "x", "display_name": "A test", "nb_ids": 0}]
+    head, line = csv.reader(typed("list", "--sources", "batch", "--csv").out.splitlines())
+    told = dict(zip(head, line, strict=True))
+    assert told["status"] == "ready"
+    assert told["issues"].split()[0] == "empty"
+    assert told["issues"].endswith("test_or_copy")
+    read = datetime.fromisoformat(told["as_of"].replace("Z", "+00:00"))
+    assert abs(datetime.now(timezone.utc) - read) < timedelta(minutes=5)
 
 
 def test_groups_as_csv_have_columns_of_their_own(typed: Any) -> None:
@@ -379,7 +417,7 @@ def test_an_incomplete_answer_says_so_and_ends_with_3(typed: Any, sandbox: Switc
     sandbox.instead["whop"] = Answer(401, {})
     ran = typed("list", "--limit", "1")
     assert ran.code == 3
-    assert "NOT COMPLETE: the figures are a lower bound." in ran.out
+    assert "NOT COMPLETE: the figures of what was read in part are a lower bound." in ran.out
     assert "WHOP_API_KEY" in ran.out
     ran = typed("list", "--limit", "1", "--json")
     assert (ran.code, ran.json["complete"], ran.err) == (3, False, "")
@@ -396,7 +434,7 @@ def test_a_tools_error_goes_to_stderr_and_ends_with_1(typed: Any, sandbox: Switc
     assert "there is none of this name" in ran.err
     assert "audience-mcp list --search" in ran.err
     ran = typed("list", "--sources", "nowhere", "--json")
-    assert (ran.code, ran.out) == (1, "")
+    assert (ran.code, ran.out) == (2, "")
     assert "'nowhere'" in ran.err
     assert "commbox, batch, smallest, whop" in ran.err
     for vendor in Sandbox().rows:
@@ -407,17 +445,88 @@ def test_a_tools_error_goes_to_stderr_and_ends_with_1(typed: Any, sandbox: Switc
 
 
 @pytest.mark.parametrize("line", [["list"], ["get", "x"], ["check"], ["list", "--json"]])
-def test_with_nothing_configured_every_vendors_variables_are_named(typed: Any, line: list[str]) -> None:
+def test_with_nothing_configured_the_ways_to_go_on_are_said(typed: Any, line: list[str]) -> None:
     ran = typed(*line)
     assert (ran.code, ran.out) == (1, "")
-    for variable in (
-        "COMMBOX_API_KEY",
-        "BATCH_PROJECT_KEY",
-        "SMALLEST_API_KEY (or ATOMS_API_KEY)",
-        "WHOP_ACCOUNT_ID",
+    for way in ("audience-mcp setup", "audience-mcp check --all", "audience-mcp list --sandbox"):
+        assert way in ran.err
+
+
+def test_check_all_names_every_vendors_variables(typed: Any) -> None:
+    ran = typed("check", "--all")
+    assert ran.code == 1
+    for variable in ("COMMBOX_API_KEY", "BATCH_PROJECT_KEY", "SMALLEST_API_KEY (or ATOMS_API_KEY)"):
+        assert variable in ran.out
+
+
+def test_check_can_be_narrowed_to_sources_vendors_and_clients(
+    typed: Any, sandbox: Switched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BATCH_PROJECT_KEY_ACME", os.environ["BATCH_PROJECT_KEY"] + "-acme")
+    sandbox.instead["whop"] = Answer(401, {})
+    for line, asked in (
+        (["batch"], {"batch", "batch-acme"}),
+        (["acme"], {"batch-acme"}),
+        (["--sources", "commbox,smallest"], {"commbox", "smallest"}),
+        (["*-acme", "commbox"], {"batch-acme", "commbox"}),
     ):
-        assert variable in ran.err
-    assert "--sandbox" in ran.err
+        ran = typed("check", *line, "--json")
+        assert {one["source"] for one in ran.json["sources"]} == asked
+    ran = typed("check", "batc")
+    assert (ran.code, ran.out) == (2, "")
+    assert "there is no source 'batc'. Did you mean 'batch'?" in ran.err
+    ran = typed("check", "brevo")
+    assert ran.code == 2
+    assert "Brevo is not configured: set BREVO_API_KEY." in ran.err
+
+
+@pytest.mark.slow
+def test_check_points_to_the_pages_on_keys_that_are_refused(
+    typed: Any, sandbox: Switched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "How to make a key" not in typed("check").out
+    sandbox.instead |= {"whop": Answer(401, {}), "batch": Answer(403, {}), "commbox": Answer(503, {})}
+    ran = typed("check")
+    assert ran.out.count("How to make a key") == 1
+    pages = [f"{DOCUMENTATION}/keys/{vendor}.md" for vendor in ("batch", "whop")]
+    assert [line.strip() for line in ran.out.splitlines() if DOCUMENTATION in line] == pages
+    for one in typed("check", "--json").json["sources"]:
+        said = one.get("error", {}).get("message", "")
+        assert said.endswith(f"/keys/{one['vendor']}.md") is (one["vendor"] in ("whop", "batch")), said
+    monkeypatch.delenv("WHOP_ACCOUNT_ID")
+    assert f"  {pages[1]}\n" in typed("check", "--offline").out
+
+
+def test_check_offline_judges_the_configuration_and_asks_nobody(
+    typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert typed("check", "--offline").code == 1
+    monkeypatch.setenv("COMMBOX_API_KEY", KEYS)
+    monkeypatch.setenv("COMMBOX_BASE_URL", "http://127.0.0.1:1")  # nobody listens there
+    ran = typed("check", "--offline")
+    assert (ran.code, ran.err) == (0, "")
+    assert "Nothing was asked" in ran.out
+    monkeypatch.setenv("WHOP_API_KEY", "Bearer " + KEYS)
+    ran = typed("check", "--offline", "--json")
+    assert (ran.code, ran.json["ok"]) == (2, False)
+    assert "begins with 'Bearer '" in ran.out
+    monkeypatch.delenv("WHOP_API_KEY")
+    monkeypatch.setenv("AUDIENCE_MCP_HTTP_TOKEN", "short")
+    ran = typed("check", "--offline")
+    assert (ran.code, ran.out) == (2, "")
+    assert "AUDIENCE_MCP_HTTP_TOKEN" in ran.err
+
+
+def test_record_and_history_can_be_narrowed_too(
+    typed: Any, sandbox: Switched, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AUDIENCE_MCP_STORE", str(tmp_path))
+    ran = typed("record", "--sources", "batch", "--source", "commbox")
+    assert ran.code == 0
+    assert {line.partition(":")[0] for line in ran.out.splitlines()} == {"batch", "commbox"}
+    shown = typed("history", "--sources", "commbox", "--json").json["audiences"]
+    assert {each["ref"].partition(":")[0] for each in shown} == {"commbox"}
+    assert typed("record", "--sources", "nobody").code == 2
 
 
 def test_a_vendors_text_is_never_read_as_markup(typed: Any, sandbox: Switched) -> None:
@@ -448,7 +557,8 @@ def test_check_says_of_every_source_how_it_stands_and_ends_with_1_if_any_fails(
     assert ran.code == 0
     assert "Every source can be read." in ran.out
     assert "at least 100 audiences" in ran.out
-    assert f"{len(sandbox.rows['batch'])} audiences" in ran.out
+    assert "at least 230 audiences" in ran.out
+    assert f"{len(sandbox.rows['commbox'])} audiences" in ran.out
 
     sandbox.instead["smallest"] = Answer(401, {})
     ran = typed("check")
@@ -478,7 +588,9 @@ def test_check_tells_which_vendors_are_not_set_up(typed: Any, monkeypatch: pytes
     ran = typed("check")
     assert ran.code == 1
     assert "Set WHOP_ACCOUNT_ID." in ran.out
-    unset = ran.out.split("Not set up")[1]
+    assert " other vendors: audience-mcp check --all, or audience-mcp setup" in ran.out
+    assert "COMMBOX_API_KEY" not in ran.out
+    unset = typed("check", "--all").out.split("Not set up")[1]
     for line in ("CommBox COMMBOX_API_KEY", "Batch BATCH_REST_API_KEY, BATCH_PROJECT_KEY"):
         assert line in [" ".join(shown.split()) for shown in unset.splitlines()]
     assert "Whop" not in unset
@@ -487,6 +599,130 @@ def test_check_tells_which_vendors_are_not_set_up(typed: Any, monkeypatch: pytes
 
 
 # How it looks
+
+
+def test_sources_are_reported_where_several_match_and_what_sizes_count_once(typed: Any) -> None:
+    ran = typed("list", "--sandbox", "vip")
+    assert "\nSOURCE " in ran.out
+    assert ran.out.count("custom user ids") == 1
+    ran = typed("list", "--sandbox", "--sources", "batch", "--limit", "1")
+    assert "SOURCE" not in ran.out
+    assert "\nSizes count audience: custom user ids; segment: not counted.\n" in ran.out
+    ran = typed("list", "--sandbox", "--sources", "batch,whop", "app users all")
+    assert "SOURCE" not in ran.out
+    ran = typed("list", "--sandbox", "--sources", "batch,whop", "app users all", "--detail", "full")
+    assert re.search(r"\nbatch +1 of 235", ran.out)
+
+
+def test_the_moment_of_the_reading_is_said(typed: Any) -> None:
+    ran = typed("list", "--sandbox", "--limit", "1")
+    assert re.search(r"\nRead (at|between) 20\d\d-\d\d-\d\d \d\d:\d\d UTC", ran.out)
+
+
+def test_a_change_is_shown_in_percent_too(typed: Any) -> None:
+    ran = typed("list", "--sandbox", "--sources", "batch", "--compare-to", week_ago(), "--sort", "growth")
+    assert ran.out.split("\n")[0].split() == ["SIZE", "CHANGE", "%", "AUDIENCE", "REF", "REMARKS"]
+    assert re.search(r"\+[\d,]+ +\+\d+\.\d% ", ran.out)
+    assert re.search(r"net \([+-]\d+\.\d%\)", ran.out)
+    ran = typed("list", "--sandbox", "--compare-to", week_ago(), "--group-by", "source")
+    assert ran.out.split("\n")[0].split()[-2:] == ["CHANGE", "%"]
+
+
+def week_ago() -> str:
+    return (datetime.now(timezone.utc) - timedelta(days=7)).date().isoformat()
+
+
+@pytest.mark.parametrize(
+    ("line", "heading"),
+    [
+        (["--updated-before", "2026-11-01"], "UPDATED"),
+        (["--sort", "updated"], "UPDATED"),
+        (["--created-since", "2026-01-01"], "CREATED"),
+        (["--sort", "newest"], "CREATED"),
+    ],
+)
+def test_a_date_that_is_asked_for_is_shown(typed: Any, line: list[str], heading: str) -> None:
+    head, first, *_ = typed("list", "--sandbox", "--sources", "batch", "--limit", "3", *line).out.splitlines()
+    assert heading in head.split()
+    assert re.search(r"20\d\d-\d\d-\d\d", first)
+
+
+def test_a_look_back_says_when_what_it_shows_was_stored_and_takes_dates_and_changes(typed: Any) -> None:
+    day = f"{datetime.now(timezone.utc) - timedelta(days=10):%Y-%m-%d}"
+    out = typed("list", "--sandbox", "--sources", "batch", "--as-of", day, "--limit", "2").out
+    assert re.search(rf"^As stored at {day} \d\d:\d\d UTC\.$", out, re.MULTILINE)
+    assert "Read at" not in out
+    ran = typed("list", "--sandbox", "--sources", "batch", "--compare-to", day, "--as-of", day)
+    assert ran.code == 2
+    assert "--compare-to must be before --as-of" in ran.err
+    said = typed("list", "--help").out
+    assert re.search(r"--as-of DATE.*--min-change CHANGE.*--max-change CHANGE", said, re.DOTALL)
+
+
+@pytest.mark.parametrize("source", ["batch", "klaviyo"])
+def test_the_made_up_past_of_the_sandbox_is_there_at_the_first_question(typed: Any, source: str) -> None:
+    weeks_ago = f"{datetime.now(timezone.utc) - timedelta(days=22):%Y-%m-%d}"
+    compared = typed("list", "--sandbox", "--sources", source, "--compare-to", weeks_ago, "--json").json
+    assert compared["compared"]["sum_then"] not in (0, compared["compared"]["sum_now"])
+    before = typed("list", "--sandbox", "--sources", source, "--as-of", weeks_ago, "--json").json
+    assert before["sources"][0]["as_of"][:10] == compared["sources"][0]["compared_to"][:10]
+    assert {row["ref"]: row["size"] for row in before["audiences"] if "size" in row} == {
+        row["ref"]: row["size_then"] for row in compared["audiences"] if "size_then" in row
+    } | {each["ref"]: each["size_then"] for each in compared["compared"].get("gone_audiences", [])}
+    ref = next(row["ref"] for row in compared["audiences"] if row.get("change"))
+    one = typed("get", "--sandbox", ref, "--since", weeks_ago, "--json").json
+    assert len({point["size"] for point in one["audiences"][0]["history"]}) > 1
+    assert "notes" not in one
+
+
+def test_get_says_what_its_size_counts_and_with_since_shows_the_sizes_since_then(typed: Any) -> None:
+    ran = typed("get", "--sandbox", "klaviyo:list-Qw34cd")
+    assert "size counts" in ran.out
+    assert "profiles in the list" in ran.out
+    assert "segment: " not in ran.out
+    ran = typed("get", "--sandbox", "batch:VIP", "--since", "2026-01-01")
+    assert re.search(r"\d at 20.*, [\d,]+ at 20.* net\.", ran.out)
+    grown = typed("get", "--sandbox", "batch:app_users_all", "--since", "2026-01-01").out
+    assert re.search(r"at 20.*: \+[\d,]+ net \(\+[\d.]+%\)\.", grown)
+
+
+def test_a_long_name_does_not_push_all_others(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = [output.Column("Name"), output.Column("Ref", whole=True)]
+    output.Output().table(columns, [["x" * 90, "a"], ["y", "b"]])
+    _, long, short = capsys.readouterr().out.splitlines()
+    assert long == f"{'x' * 90}  a"
+    assert short == f"y{' ' * 49}b"
+
+
+@pytest.mark.parametrize(("count", "failed"), [(10, 0), (24, 0), (24, 2)])
+def test_of_many_sources_those_are_listed_that_were_not_read_in_full(
+    capsys: pytest.CaptureFixture[str], count: int, failed: int
+) -> None:
+    reports = [
+        SourceReport(
+            source=f"batch-{n}", audiences=3, sum_of_sizes=9, complete=n >= failed, size_counts="users"
+        )
+        for n in range(count)
+    ]
+    answer = AudienceList(
+        matched=3 * count,
+        returned=0,
+        sum_of_sizes=9 * count,
+        unknown_sizes=0,
+        complete=not failed,
+        sources=reports,
+    )
+    show_list(answer, ListQuery(), output.Output())
+    shown = capsys.readouterr().out
+    listed = re.findall(r"^(batch-\d+) ", shown, re.M)
+    if count == 10:
+        assert len(listed) == 10
+        return
+    assert listed == ["batch-0", "batch-1"][:failed]
+    told = "22 of them" if failed else "all"
+    assert f"24 sources, {told} read in full; --group-by source shows each." in shown
+    show_list(answer, ListQuery(limit=0), output.Output())
+    assert len(re.findall(r"^batch-\d+ ", capsys.readouterr().out, re.M)) == 24
 
 
 @pytest.mark.parametrize(
@@ -520,3 +756,23 @@ def test_a_terminal_that_lacks_a_letter_shows_a_mark_for_it(monkeypatch: pytest.
     output.write_json({"name": "今月 é"})
     sys.stdout.flush()
     assert written.getvalue().splitlines() == [b"?? \xe9", '{"name": "今月 é"}'.encode()]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("list", "--env-file"),
+        ("setup", "--env-file"),
+        ("install", "cursor", "--file"),
+        ("uninstall", "cursor", "--file"),
+        ("--http", "--env-file"),
+    ],
+)
+def test_a_file_in_a_home_folder_that_does_not_exist_is_one_sentence(
+    typed: Any, bare_environment: None, command: tuple[str, ...]
+) -> None:
+    ran = typed(*command, "~no-such-user-1c0ffee1/file")
+    assert ran.code in (1, 2)
+    assert "names a home folder that does not exist" in ran.err
+    assert "Traceback" not in ran.err
+    assert "1c0ffee1" not in ran.err

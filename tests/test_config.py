@@ -16,10 +16,12 @@ from audience_mcp.config import (
     load_configuration,
 )
 from audience_mcp.core.errors import ConfigurationError
+from audience_mcp.vendors import Rate, Values
 from audience_mcp.vendors.registry import built_in_vendors
+from audience_mcp.vendors.whop import Whop
 
 KINDS = [*built_in_vendors().values()]
-BATCH = {"BATCH_REST_API_KEY": "key-of-batch", "BATCH_PROJECT_KEY": "project-of-batch"}
+BATCH = {"BATCH_REST_API_KEY": "key-of-batch", "BATCH_PROJECT_KEY": "project_of_batch"}
 WHOP = {"WHOP_API_KEY": "key-of-whop", "WHOP_ACCOUNT_ID": "biz_1"}
 
 
@@ -124,7 +126,7 @@ def test_a_suffix_makes_a_further_account_that_takes_the_rest_from_the_unsuffixe
         "base_url": "https://batch.example/2.13",
         "max_rps": "1",
     }
-    assert values(environment, "batch")["project"] == "project-of-batch"
+    assert values(environment, "batch")["project"] == "project_of_batch"
 
 
 def test_a_suffixed_account_prefers_its_own_variables_for_everything() -> None:
@@ -147,20 +149,20 @@ def test_a_suffixed_account_prefers_its_own_variables_for_everything() -> None:
 
 def test_unsuffixed_variables_that_only_complete_suffixed_accounts_make_no_source() -> None:
     environment = {
-        "BATCH_REST_API_KEY": "one key for all",
+        "BATCH_REST_API_KEY": "one-key-for-all",
         "BATCH_PROJECT_KEY_FR": "fr-key-000",
         "BATCH_PROJECT_KEY_DE": "de-key-000",
     }
 
     assert named(environment) == ["batch-de", "batch-fr"]
-    assert values(environment, "batch-de")["api_key"] == "one key for all"
+    assert values(environment, "batch-de")["api_key"] == "one-key-for-all"
 
 
 def test_an_unsuffixed_variable_that_no_account_takes_is_not_passed_over_in_silence() -> None:
     environment = {
         "BATCH_PROJECT_KEY": "left alone",
         "BATCH_PROJECT_KEY_FR": "fr-key-000",
-        "BATCH_REST_API_KEY_FR": "fr key-key-000",
+        "BATCH_REST_API_KEY_FR": "fr-key-key-000",
     }
 
     assert named(environment) == ["batch", "batch-fr"]
@@ -194,6 +196,16 @@ def test_an_account_that_is_set_up_twice_is_one_source_and_a_warning(
     (warning,) = configured(environment).warnings
     said = f"{name}-old (set by {ignored}) was ignored: it is the same account as the source {name}."
     assert warning == said
+
+
+def test_a_plug_in_that_fails_to_say_whose_account_it_is_has_one_like_any_other() -> None:
+    class Careless(Whop):
+        def shared_account(self, values: Values) -> tuple[str, ...]:
+            raise KeyError("role")
+
+    found = load_configuration(WHOP, [Careless()])
+    assert [source.name for source in found.sources] == ["whop"]
+    assert found.warnings == ()
 
 
 def test_a_suffixed_alias_makes_an_account_too() -> None:
@@ -313,11 +325,17 @@ def test_a_fault_of_one_source_leaves_the_others_alone() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "https://api.example.com", "https://api.example.com/", "HTTPS://api.example.com:8443/v1/",
-        "http://127.0.0.1:8000/x", "http://127.8.8.8", "http://localhost:1", "http://LOCALHOST",
-        "http://[::1]:8000/v1", "http://vendor.localhost:8000",
+        "https://api.example.com",
+        "https://api.example.com/",
+        "HTTPS://api.example.com:8443/v1/",
+        "http://127.0.0.1:8000/x",
+        "http://127.8.8.8",
+        "http://localhost:1",
+        "http://LOCALHOST",
+        "http://[::1]:8000/v1",
+        "http://vendor.localhost:8000",
     ],
-)  # fmt: skip
+)
 def test_https_anywhere_and_http_on_this_computer_are_good_addresses(url: str) -> None:
     account = source({"COMMBOX_API_KEY": "k-key-000", "COMMBOX_BASE_URL": url}, "commbox").account
 
@@ -328,10 +346,16 @@ def test_https_anywhere_and_http_on_this_computer_are_good_addresses(url: str) -
 @pytest.mark.parametrize(
     "url",
     [
-        "http://api.example.com", "http://127.0.0.1.evil.example", "http://localhost.evil.example",
-        "http://10.0.0.1", "http://0.0.0.0", "http://2130706433", "http://[::2]", "http://notlocalhost",
+        "http://api.example.com",
+        "http://127.0.0.1.evil.example",
+        "http://localhost.evil.example",
+        "http://10.0.0.1",
+        "http://0.0.0.0",
+        "http://2130706433",
+        "http://[::2]",
+        "http://notlocalhost",
     ],
-)  # fmt: skip
+)
 def test_plain_http_to_another_computer_is_refused(url: str) -> None:
     said = problem({"COMMBOX_API_KEY": "k-key-000", "COMMBOX_BASE_URL": url}, "commbox")
 
@@ -356,13 +380,26 @@ def test_an_address_with_a_user_or_password_is_refused_without_showing_it(url: s
 
 @pytest.mark.parametrize(
     "url",
-    [ "ftp://api.example.com", "https://", "https:///v1", "https://[::1",
-        "https://x:99999", "https://x:port", "https://api.example.com/v1?key=1",
-        "https://api.example.com/#x", "https://a b.example", "https://api.example.com\\@evil.example",
-        "//api.example.com", "file:///etc/passwd", "api example.com", "https://[v1.x]", "https://%zz",
-        "https://a..b", "https://.example.com",
+    [
+        "ftp://api.example.com",
+        "https://",
+        "https:///v1",
+        "https://[::1",
+        "https://x:99999",
+        "https://x:port",
+        "https://api.example.com/v1?key=1",
+        "https://api.example.com/#x",
+        "https://a b.example",
+        "https://api.example.com\\@evil.example",
+        "//api.example.com",
+        "file:///etc/passwd",
+        "api example.com",
+        "https://[v1.x]",
+        "https://%zz",
+        "https://a..b",
+        "https://.example.com",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     said = problem({"COMMBOX_API_KEY": "k-key-000", "COMMBOX_BASE_URL": url}, "commbox")
 
@@ -377,7 +414,7 @@ def test_the_pace_of_batch_can_be_set(rate: str) -> None:
     account = source({**BATCH, "BATCH_MAX_RPS": rate}, "batch").account
 
     assert account is not None
-    assert account.vendor.requests_per_second(account.values) == float(rate)
+    assert account.rates == {"": [Rate(float(rate))]}
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "1001", "nan", "inf", "1e3", "fast", "1,5", "0.001"])
@@ -431,6 +468,11 @@ def test_a_setting_out_of_its_range_is_refused_with_the_range(variable: str, low
 def test_the_length_of_answers_is_a_whole_number() -> None:
     with pytest.raises(ConfigurationError, match="whole number"):
         configured({"AUDIENCE_MCP_MAX_CHARS": "5000.5"})
+
+
+def test_the_log_is_text_unless_json_is_asked_for() -> None:
+    assert configured({}).settings.log_format == "text"
+    assert configured({"AUDIENCE_MCP_LOG_FORMAT": " JSON "}).settings.log_format == "json"
 
 
 def test_a_log_level_that_is_none_is_refused_with_those_there_are() -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import anyio
 import pytest
@@ -15,12 +14,33 @@ from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import Account, load_configuration
 from audience_mcp.core.errors import VendorError
-from audience_mcp.sources.pager import Fetch
 from audience_mcp.sources.reader import Connect
-from audience_mcp.vendors import Counted, Listing, Rate, Request, Row, Setting, Values, Vendor, array_at
+from audience_mcp.sources.talk import Fetch
+from audience_mcp.vendors import (
+    Count,
+    Counted,
+    Fields,
+    Listing,
+    Rate,
+    Request,
+    Row,
+    Rows,
+    Setting,
+    Sizes,
+    Talk,
+    Values,
+    Vendor,
+    array_at,
+)
 from tests.support.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
+
+
+def count(rows: Rows, values: Values) -> Talk[Sizes]:
+    body = yield Request("count", {"ids": ",".join(rows)}, purpose="count")
+    counts: Any = array_at(body, "counts")
+    return {str(id): Counted(size) for id, size in counts}
 
 
 class Counting(Vendor):
@@ -32,26 +52,20 @@ class Counting(Vendor):
         Setting("api_key", ("ACME_KEY",), "Key", required=True, secret=True),
         Setting("base_url", ("ACME_BASE_URL",), "Base URL", default="https://acme.example"),
     )
-    size_counts = "members"
-    id_shape = re.compile(r"[0-9]{1,9}")
-    listings = (Listing("list", "rows"),)
+    listings: ClassVar[tuple[Listing, ...]] = ()
     per_second: float = 1000
 
     def __init__(self, batch: int = 1) -> None:
-        vars(self)["counts_per_request"] = {"": batch}
+        counting = Count(count, batch)
+        vars(self)["listings"] = (
+            Listing("list", rows="rows", fields=Fields(), counts="members", ids="[0-9]{1,9}", count=counting),
+        )
 
     def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
         return {"": [Rate(self.per_second)]}
 
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        return Row(id, f"Audience {id}", type="dynamic" if int(id) % 2 else "static", size_pending=True)
-
-    def count_request(self, rows: Sequence[Row], values: Values) -> Request:
-        return Request("count", {"ids": ",".join(row.id for row in rows)})
-
-    def parse_counts(self, body: object, rows: Sequence[Row]) -> Mapping[str, Counted]:
-        counts: Any = array_at(body, "counts")
-        return {str(id): Counted(size) for id, size in counts}
+    def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
+        row.name, row.type = f"Audience {row.id}", "dynamic" if int(row.id) % 2 else "static"
 
 
 @dataclass
@@ -91,6 +105,18 @@ class Api:
         return sorted(id for ids in self.counted for id in ids)
 
 
+@dataclass
+class Heeded(Api):
+    """Counts the first batch, and more only when `noticed`."""
+
+    noticed: anyio.Event = field(default_factory=anyio.Event)
+
+    async def fetch(self, request: Request) -> object:
+        if request.path == "count" and self.counted:
+            await self.noticed.wait()
+        return await super().fetch(request)
+
+
 @asynccontextmanager
 async def opened(api: Api, vendor: Vendor | None = None, **variables: str) -> AsyncIterator[Catalog]:
     configured = load_configuration({"ACME_KEY": "made-up-key", **variables}, [vendor or Counting()])
@@ -114,10 +140,28 @@ async def test_every_size_is_counted_once_and_summed() -> None:
     assert api.all_counted == [str(n) for n in range(1, 8)]
 
 
+async def test_progress_says_how_many_sizes_are_counted_and_never_goes_back() -> None:
+    told: list[tuple[float, float | None, str]] = []
+
+    async def progress(done: float, total: float | None, message: str) -> None:
+        told.append((done, total, message))
+        if " 2 of 7" in message:
+            api.noticed.set()
+
+    api = Heeded(range(1, 8), FakeClock())
+    async with opened(api, Counting(batch=2)) as catalog:
+        await catalog.list_audiences(ListQuery(), progress)
+    assert told[0] == (1, 1, "acme: page 1, 7 audiences read")
+    assert [done for done, _, _ in told] == sorted({done for done, _, _ in told})
+    assert told[1] == (2, 9, "acme: 0 of 7 sizes counted")
+    assert (4, 9, "acme: 2 of 7 sizes counted") in told
+    assert told[-1] == (9, 9, "acme: 7 of 7 sizes counted")
+
+
 async def test_only_rows_that_pass_the_questions_other_filters_are_counted() -> None:
     api = Api(range(1, 8), FakeClock())
     async with opened(api) as catalog:
-        answer = await catalog.list_audiences(ListQuery(type="static", min_size=30))
+        answer = await catalog.list_audiences(ListQuery(type=["static"], min_size=30))
     assert [a.id or a.ref for a in answer.audiences] == ["acme:6", "acme:4"]
     assert api.all_counted == ["2", "4", "6"]
 
@@ -203,7 +247,9 @@ async def test_a_batch_that_is_refused_is_halved_until_the_one_that_cannot_be_co
 
 async def test_an_id_unlike_the_documented_ones_is_never_put_into_a_count() -> None:
     class Odd(Counting):
-        id_shape = re.compile("[0-4]")
+        def __init__(self) -> None:
+            super().__init__()
+            vars(self)["listings"] = (replace(self.listings[0], ids="[0-4]"),)
 
     api = Api([1, 2, 7], FakeClock())
     async with opened(api, Odd()) as catalog:
@@ -215,21 +261,19 @@ async def test_an_id_unlike_the_documented_ones_is_never_put_into_a_count() -> N
     assert api.all_counted == ["1", "2"]
 
 
-async def test_a_fault_in_counting_is_told_and_the_next_call_goes_on_with_what_is_left() -> None:
+async def test_a_fault_of_one_count_is_told_costs_no_other_and_the_next_call_asks_for_it_again() -> None:
     api = Api(range(1, 31), FakeClock(), faults=[VendorError("unavailable", "acme: is away", status=503)])
     async with opened(api) as catalog:
         first = await catalog.list_audiences(ListQuery(limit=0))
         (report,) = first.sources
         assert not first.complete
-        assert first.sizes_pending
+        assert first.sizes_pending == 1
         assert report.error is not None
         assert report.error.kind == "unavailable"
-        counted = set(api.all_counted)
         second = await catalog.list_audiences(ListQuery(limit=0))
     assert (second.complete, second.sum_of_sizes) == (True, 10 * sum(range(1, 31)))
     assert api.lists == 1
     assert len(api.all_counted) == 31  # one was asked for twice: the one that failed
-    assert counted < set(api.all_counted)
 
 
 async def test_sizes_that_cannot_all_come_in_time_are_waited_for_5_seconds_and_go_on_behind_the_answer() -> (
@@ -320,13 +364,192 @@ async def test_a_count_that_could_not_be_read_is_asked_for_again_by_the_next_rea
     assert (later.unknown_sizes, later.sum_of_sizes) == (0, 30)
 
 
+@pytest.mark.parametrize("size", ["1,234", "1.2k", True, -1, 1.5, 1e30, float("nan"), {}, [7]])
+async def test_a_figure_that_is_no_size_is_unknown_and_asked_for_again_by_the_next_reading(
+    size: object,
+) -> None:
+    api, said = Api([1, 2], FakeClock()), {"1": size, "2": 20}
+
+    async def fetch(request: Request) -> object:
+        if request.path == "list":
+            return await api.fetch(request)
+        return {"counts": [[id, said[id]] for id in request.params["ids"].split(",")]}
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [Counting(2)])
+    async with open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog:
+        answer = await catalog.list_audiences(ListQuery())
+        assert [(a.size, a.size_note) for a in answer.audiences] == [
+            (20, None),
+            (None, "the vendor's count could not be read"),
+        ]
+        said["1"] = 10
+        api.clock.advance(60)
+        later = await catalog.list_audiences(ListQuery(refresh=True))
+    assert (later.unknown_sizes, later.sum_of_sizes) == (0, 30)
+
+
+@pytest.mark.parametrize(("early", "shown", "note"), [(0, None, "not counted yet"), (40, 40, None)])
+async def test_what_is_counted_while_an_audience_is_processed_does_not_serve_when_it_is_ready(
+    early: int, shown: int | None, note: str | None
+) -> None:
+    class Building(Counting):
+        state = "processing"
+
+        def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
+            row.status = self.state  # type: ignore[assignment]
+
+    api, members, vendor = Api([1], FakeClock()), early, Building()
+
+    async def fetch(request: Request) -> object:
+        return await api.fetch(request) if request.path == "list" else {"counts": [["1", members]]}
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [vendor])
+    async with open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog:
+        (row,) = (await catalog.list_audiences(ListQuery())).audiences
+        assert (row.size, row.size_note) == (shown, note)
+        vendor.state, members = "ready", 55
+        api.clock.advance(60)
+        (row,) = (await catalog.list_audiences(ListQuery(refresh=True))).audiences
+    assert (row.size, row.size_note) == (55, None)
+
+
+async def test_a_few_counts_that_always_fail_do_not_keep_the_others_from_being_counted() -> None:
+    api, vendor = Api(range(1, 9), FakeClock()), Counting()
+    vendor.at_once = 1  # type: ignore[misc]
+
+    async def fetch(request: Request) -> object:
+        if request.params.get("ids") in ("1", "2", "3"):
+            raise VendorError("unavailable", "acme: is away", status=503)
+        return await api.fetch(request)
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [vendor])
+    async with open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog:
+        await catalog.list_audiences(ListQuery(limit=0))
+        answer = await catalog.list_audiences(ListQuery(limit=0))
+    assert (answer.sum_of_sizes, answer.sizes_pending) == (10 * sum(range(4, 9)), 3)
+    (report,) = answer.sources
+    assert report.error is not None
+    assert "3 sizes could not be counted. is away" in report.error.message
+
+
+@pytest.mark.parametrize("status", [504, 524])
+async def test_a_batch_that_takes_too_long_is_halved(status: int) -> None:
+    api = Api(range(1, 17), FakeClock())
+
+    async def fetch(request: Request) -> object:
+        ids = request.params.get("ids", "").split(",")
+        if len(ids) > 8:
+            raise VendorError("unavailable", f"acme: HTTP {status}", status=status)
+        return await api.fetch(request)
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [Counting(16)])
+    async with open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog:
+        answer = await catalog.list_audiences(ListQuery(limit=0))
+    assert (answer.sum_of_sizes, answer.complete) == (10 * sum(range(1, 17)), True)
+
+
+async def test_one_half_of_a_batch_that_fails_leaves_the_other_its_sizes() -> None:
+    api = Api(range(1, 5), FakeClock())
+
+    async def fetch(request: Request) -> object:
+        if request.path == "count" and len(request.params["ids"].split(",")) > 2:
+            raise VendorError("invalid_request", "acme: HTTP 413", status=413)
+        if request.params.get("ids") == "1,2":
+            raise VendorError("unavailable", "acme: is away", status=503)
+        return await api.fetch(request)
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [Counting(4)])
+    async with open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog:
+        answer = await catalog.list_audiences(ListQuery(limit=0))
+    assert (answer.sum_of_sizes, answer.sizes_pending, answer.complete) == (70, 2, False)
+
+
+async def test_an_audience_that_the_key_may_not_count_leaves_the_others_of_its_batch_their_sizes() -> None:
+    api = Api(range(1, 9), FakeClock())
+
+    async def fetch(request: Request) -> object:
+        if "3" in request.params.get("ids", "").split(","):
+            raise VendorError("forbidden", "acme: not for this key", status=403)
+        return await api.fetch(request)
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [Counting(4)])
+    async with open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog:
+        answer = await catalog.list_audiences(ListQuery(limit=0))
+    assert (answer.sum_of_sizes, answer.unknown_sizes) == (10 * (sum(range(1, 9)) - 3), 1)
+    assert (answer.complete, answer.sizes_pending) == (True, None)
+    (report,) = answer.sources
+    assert report.error is not None
+    assert "the size of 'Audience 3' could not be counted" in report.error.message
+
+
+@pytest.mark.parametrize(("failed", "pending"), [(429, 1), (503, 1), (403, None), (400, None)])
+async def test_a_size_that_fails_alone_in_an_answer_is_asked_for_again_or_refused_alone(
+    failed: int, pending: int | None
+) -> None:
+    class Partial(Counting):
+        def __init__(self) -> None:
+            super().__init__()
+            vars(self)["listings"] = (replace(self.listings[0], count=Count(fail_one, 3)),)
+
+    def fail_one(rows: Rows, values: Values) -> Talk[Sizes]:
+        sizes = yield from count(rows, values)
+        return {id: Counted(None, failed=failed) if id == "2" and not well else sizes[id] for id in rows}
+
+    api, well = Api(range(1, 4), FakeClock()), False
+    async with opened(api, Partial()) as catalog:
+        answer = await catalog.list_audiences(ListQuery(limit=0))
+        assert (answer.sum_of_sizes, answer.unknown_sizes) == (40, 1)
+        assert (answer.sizes_pending, answer.complete) == (pending, pending is None)
+        (report,) = answer.sources
+        assert report.error is not None
+        assert "the size of 'Audience 2' could not be counted. Acme sent an error" in report.error.message
+        well = True
+        later = await catalog.list_audiences(ListQuery(limit=0))
+    assert later.sum_of_sizes == (60 if pending else 40)
+
+
+async def test_sizes_that_come_while_the_source_is_read_again_serve_both_calls() -> None:
+    api, going_on = Api(range(1, 8), FakeClock()), anyio.Event()
+    answers = []
+
+    async def fetch(request: Request) -> object:
+        if request.path == "count":
+            await going_on.wait()
+        return await api.fetch(request)
+
+    configured = load_configuration({"ACME_KEY": "made-up-key"}, [Counting()])
+    with anyio.fail_after(30):
+        async with open_catalog(configured, clock=api.clock, connect=lambda account: fetch) as catalog:
+
+            async def ask(refresh: bool) -> None:
+                answers.append(await catalog.list_audiences(ListQuery(limit=0, refresh=refresh)))
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask, False)
+                for _ in range(200):
+                    await anyio.lowlevel.checkpoint()
+                api.clock.advance(15)
+                tasks.start_soon(ask, True)
+                for _ in range(200):
+                    await anyio.lowlevel.checkpoint()
+                going_on.set()
+    assert api.lists == 2
+    assert [(answer.sum_of_sizes, answer.complete) for answer in answers] == [(280, True)] * 2
+    assert api.all_counted == [str(n) for n in range(1, 8)]
+
+
 async def test_a_count_that_leaves_an_audience_out_leaves_its_size_unknown() -> None:
     class Forgetful(Counting):
-        def parse_counts(self, body: object, rows: Sequence[Row]) -> Mapping[str, Counted]:
-            return dict(list(super().parse_counts(body, rows).items())[1:])
+        def __init__(self) -> None:
+            super().__init__()
+            vars(self)["listings"] = (replace(self.listings[0], count=Count(forget_one, 3)),)
+
+    def forget_one(rows: Rows, values: Values) -> Talk[Sizes]:
+        sizes = yield from count(rows, values)
+        return dict(list(sizes.items())[1:])
 
     api = Api(range(1, 4), FakeClock())
-    async with opened(api, Forgetful(3)) as catalog:
+    async with opened(api, Forgetful()) as catalog:
         answer = await catalog.list_audiences(ListQuery())
     notes = {a.name: a.size_note for a in answer.audiences if a.size is None}
     assert list(notes.values()) == ["the vendor's count has no figure for this audience"]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 from urllib.parse import parse_qs
 
 import anyio
@@ -23,10 +22,15 @@ from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.pager import Pager
 from audience_mcp.testing import Answer, Asked, serve_api
-from audience_mcp.vendors import Cursor, Listing, Request, Row, Setting, TokenExchange, Values, Vendor
+from audience_mcp.vendors import Cursor, Exchange, Fields, Listing, Request, Setting, Vendor
 from tests.support.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
+
+
+EXCHANGE = Exchange(
+    "{token_url}", {"grant_type": "made_up"}, roles=("client", "secret"), hint="Make {secret} again."
+)
 
 
 class Exchanging(Vendor):
@@ -34,7 +38,8 @@ class Exchanging(Vendor):
 
     name = "acme"
     title = "Acme"
-    settings = (
+    key_page = "https://acme.example/keys"
+    settings: ClassVar[tuple[Setting, ...]] = (
         Setting("client", ("ACME_CLIENT",), "Client", required=True),
         Setting("secret", ("ACME_SECRET",), "Secret", required=True, secret=True),
         Setting(
@@ -42,20 +47,17 @@ class Exchanging(Vendor):
         ),
         Setting("base_url", ("ACME_BASE_URL",), "Base URL", default="https://acme.example"),
     )
-    size_counts = "members"
-    id_shape = re.compile("[0-9]+")
-    listings = (Listing("list", "rows", Cursor("next", "after", absent_is_end=True)),)
-    encoding: Literal["form", "json"] = "form"
-
-    def token_exchange(self, values: Values) -> TokenExchange:
-        fields = {"grant_type": "made_up", "client": values["client"], "secret": values["secret"]}
-        return TokenExchange(values["token_url"], fields, self.encoding, hint="Make {secret} anew.")
-
-    def headers(self, values: Values) -> Mapping[str, str]:
-        return {"Authorization": f"Bearer {values['token']}"}
-
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        return Row(id, id, 1)
+    auth = EXCHANGE
+    listings = (
+        Listing(
+            "list",
+            rows="rows",
+            paging=Cursor("next", "after", absent_is_end=True),
+            fields=Fields(),
+            counts="members",
+            ids="[0-9]+",
+        ),
+    )
 
 
 @dataclass
@@ -112,16 +114,18 @@ class Learning(Redactor):
         super().__init__()
         self._learnt = learnt
 
-    def add(self, *secrets: str) -> None:
-        super().add(*secrets)
-        if hasattr(self, "_learnt"):
-            self._learnt.extend(secrets)
+    def add_passing(self, owner: str, secret: str) -> None:
+        super().add_passing(owner, secret)
+        self._learnt.append(secret)
 
 
 @asynccontextmanager
-async def opened(api: Api, vendor: Vendor | None = None) -> AsyncIterator[Opened]:
+async def opened(
+    api: Callable[[Asked], Answer], vendor: Vendor | None = None, **variables: str
+) -> AsyncIterator[Opened]:
     async with serve_api(api) as (origin, _):
         environment = {
+            **variables,
             "ACME_CLIENT": "client-of-acme",
             "ACME_SECRET": "canary-secret",
             "ACME_BASE_URL": origin,
@@ -153,12 +157,47 @@ async def test_a_form_is_posted_and_the_token_goes_out_with_the_request() -> Non
 
 async def test_json_is_posted_where_the_vendor_wants_that() -> None:
     api, vendor = Api(), Exchanging()
-    vendor.encoding = "json"
+    vars(vendor)["auth"] = replace(EXCHANGE, encoding="json")
     async with opened(api, vendor) as there:
         await there.fetch()
     (exchange,) = api.exchanges
     assert exchange.headers["content-type"] == "application/json"
     assert json.loads(exchange.body)["secret"] == "canary-secret"
+
+
+@pytest.mark.parametrize("given", [{}, {"ACME_EXTRA": "extra-of-acme"}])
+async def test_an_optional_setting_is_sent_where_it_is_set_and_otherwise_not_at_all(
+    given: dict[str, str],
+) -> None:
+    class Extra(Exchanging):
+        settings = (*Exchanging.settings, Setting("extra", ("ACME_EXTRA",), "Extra"))
+        auth = replace(EXCHANGE, optional=("extra",))
+
+    api = Api()
+    async with opened(api, Extra(), **given) as there:
+        await there.fetch()
+    form = parse_qs(api.exchanges[0].body.decode())
+    assert form.get("extra") == ([*given.values()] or None)
+    assert form["client"] == ["client-of-acme"]
+
+
+async def test_a_refresh_token_that_comes_with_an_access_token_is_neither_sent_nor_kept() -> None:
+    api = Api()
+
+    def answer(asked: Asked) -> Answer:
+        found = api(asked)
+        if asked.path != "/token":
+            return found
+        assert isinstance(found.body, dict)
+        return Answer(200, {**found.body, "refresh_token": "canary-replacement"})
+
+    async with opened(answer) as there:
+        await there.fetch()
+        there.clock.advance(3600)
+        await there.fetch()
+        assert "canary-replacement" not in repr(vars(there.client._credentials))
+    assert len(api.exchanges) == 2
+    assert all(b"canary-replacement" not in asked.body for asked in api.exchanges)
 
 
 async def test_one_token_serves_request_after_request() -> None:
@@ -203,8 +242,7 @@ async def test_a_token_that_ends_in_mid_reading_is_renewed_and_nothing_is_read_t
 
     api.before = revoke
     async with opened(api) as there:
-        vendor = there.account.vendor
-        pager = Pager("acme", vendor, lambda: vendor.list_requests(there.account.values), there.client.fetch)
+        pager = Pager("acme", there.account.vendor, there.account.values, there.client.fetch)
         while not pager.done:
             await pager.next_page()
     assert sorted(pager.rows) == [f"{page}{n}" for page in range(3) for n in range(3)]
@@ -242,9 +280,27 @@ async def test_a_refused_exchange_names_what_was_sent_by_its_variables_and_what_
     assert caught.value.kind == "unauthorized"
     assert caught.value.message == (
         "acme: Acme refused the key: it gave no access token for ACME_CLIENT, ACME_SECRET. "
-        "Make ACME_SECRET anew."
+        "Make ACME_SECRET again. How to make a key: https://acme.example/keys"
     )
     assert api.asked == []
+
+
+async def test_a_refusal_under_200_is_one_all_the_same() -> None:
+    async with opened(Api(answers=[Answer(200, {"error": "invalid_grant"})])) as there:
+        with pytest.raises(VendorError) as caught:
+            await there.fetch()
+    assert caught.value.kind == "unauthorized"
+    assert "Make ACME_SECRET again" in caught.value.message
+
+
+@pytest.mark.parametrize("status", [204, 301, 307, 404, 405, 410])
+async def test_what_does_not_refuse_an_exchange_says_nothing_of_the_key(status: int) -> None:
+    async with opened(Api(answers=[Answer(status, b"", {"Location": "/elsewhere"})])) as there:
+        with pytest.raises(VendorError) as caught:
+            await there.fetch()
+    assert caught.value.kind != "unauthorized"
+    assert f"{status}" in caught.value.message
+    assert "refused the key" not in caught.value.message
 
 
 async def test_a_refused_exchange_is_tried_again_by_the_next_request() -> None:
@@ -303,8 +359,7 @@ async def test_a_token_that_was_given_out_is_in_no_answer_even_where_the_vendor_
         return Answer(200, {"rows": [{"id": "1", "name": f"spent {api.valid} today"}]})
 
     class Named(Exchanging):
-        def row(self, raw: Mapping[str, object], id: str) -> Row:
-            return Row(id, str(raw["name"]), 1)
+        """The same, with its rows' names."""
 
     redactor = Redactor([])
     async with serve_api(answer) as (origin, _):
@@ -319,3 +374,81 @@ async def test_a_token_that_was_given_out_is_in_no_answer_even_where_the_vendor_
             shown = to_dict(await catalog.list_audiences(ListQuery()))
     assert api.valid not in json.dumps(shown)
     assert shown["audiences"][0]["name"] == f"spent {HIDDEN} today"
+
+
+# --- Settings that an exchange replaces ---------------------------------------------------------------
+
+
+@dataclass
+class Rotating(Api):
+    """A vendor that takes each secret once: every exchange answers with the next one."""
+
+    good: set[str] = field(default_factory=lambda: {"canary-secret"})
+
+    def __call__(self, asked: Asked) -> Answer:
+        if asked.path != "/token":
+            return super().__call__(asked)
+        (secret,) = parse_qs(asked.body.decode())["secret"]
+        if secret not in self.good:
+            self.exchanges.append(asked)
+            return Answer(400, {"error": "invalid_grant"})
+        super().__call__(asked)
+        following = f"secret-number-{len(self.exchanges)}"
+        self.good = {following}
+        return Answer(200, {"access_token": self.valid, "expires_in": 3600, "next": {"secret": following}})
+
+    @property
+    def secrets(self) -> list[str]:
+        """The secrets that were sent, in order."""
+        return [parse_qs(each.body.decode())["secret"][0] for each in self.exchanges]
+
+
+def rotating() -> Exchanging:
+    vendor = Exchanging()
+    vars(vendor)["auth"] = replace(EXCHANGE, renews={"secret": "next.secret"})
+    return vendor
+
+
+async def test_a_secret_that_an_exchange_replaces_is_exchanged_next_and_kept_out_of_answers() -> None:
+    api = Rotating()
+    async with opened(api, rotating()) as there:
+        for _ in range(3):
+            await there.fetch()
+            there.clock.advance(4000)
+        assert {"secret-number-1", "secret-number-2", "secret-number-3"} <= {*there.learnt}
+        assert there.account.values["secret"] == "canary-secret"
+    assert api.secrets == ["canary-secret", "secret-number-1", "secret-number-2"]
+
+
+async def test_the_configured_secret_is_exchanged_again_where_the_one_that_replaced_it_is_refused() -> None:
+    api = Rotating()
+    async with opened(api, rotating()) as there:
+        await there.fetch()
+        api.good = {"canary-secret"}
+        there.clock.advance(4000)
+        await there.fetch()
+    assert api.secrets == ["canary-secret", "secret-number-1", "canary-secret"]
+
+
+async def test_where_both_are_refused_the_variable_of_the_configured_one_is_named() -> None:
+    api = Rotating()
+    async with opened(api, rotating()) as there:
+        await there.fetch()
+        api.good = set()
+        there.clock.advance(4000)
+        with pytest.raises(VendorError) as caught:
+            await there.fetch()
+    assert caught.value.kind == "unauthorized"
+    assert "ACME_SECRET" in caught.value.message
+    assert api.secrets == ["canary-secret", "secret-number-1", "canary-secret"]
+
+
+async def test_without_a_vendor_that_says_so_nothing_is_replaced() -> None:
+    api = Rotating()
+    api.good = {"canary-secret", "secret-number-1"}
+    async with opened(api) as there:
+        await there.fetch()
+        api.good = {"canary-secret"}
+        there.clock.advance(4000)
+        await there.fetch()
+    assert api.secrets == ["canary-secret", "canary-secret"]

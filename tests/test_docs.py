@@ -50,7 +50,7 @@ def test_the_answers_shown_are_those_of_the_demo() -> None:
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_host_configuration_sets_up_the_vendors_whose_keys_it_holds(entry: dict[str, Any]) -> None:
     assert entry["command"] == PROGRAM
-    filled = {name: re.sub(r"\$\{.*\}|…", "x" * 8, value) for name, value in entry["env"].items()}
+    filled = {name: re.sub(r"\$\{.*\}|…|your key", "0" * 8, value) for name, value in entry["env"].items()}
     configured = load_configuration(filled, load_vendors().values())
     assert configured.sources
     assert all(source.problem is None for source in configured.sources)
@@ -71,6 +71,7 @@ def test_the_claude_code_command_names_real_variables_and_puts_the_name_first() 
     assert words[:4] == ["claude", "mcp", "add", "audience-mcp"]
     variables = dict(word.split("=", 1) for word in words[4 : words.index("--")] if "=" in word)
     assert words[words.index("--") + 1 :] == [PROGRAM]
+    variables = {name: value.replace("your-key", "0123456789") for name, value in variables.items()}
     (source,) = load_configuration(variables, load_vendors().values()).sources
     assert (source.name, source.problem) == ("whop", None)
 

@@ -11,7 +11,6 @@ import pytest
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.errors import ToolError, VendorError
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED
-from audience_mcp.vendors import Request, Values
 from tests.support.clock import FakeClock
 from tests.support.scripted import Acme, Direct, Script, catalog_of, rows, settled
 from tests.support.served import Connected, connected, text_of
@@ -104,7 +103,7 @@ async def test_an_id_is_looked_up_again_once_the_list_that_has_it_is_old() -> No
 async def test_a_ref_of_another_source_than_the_one_asked_says_so() -> None:
     scripts = {name: Script({"": {"rows": rows(7)}}) for name in ("acme", "acme-fr")}
     async with catalog_of(FakeClock(), scripts) as catalog:
-        with pytest.raises(ToolError, match="names the source acme, but only acme-fr was asked"):
+        with pytest.raises(ToolError, match="names the source acme, but only acme-fr was searched"):
             await catalog.get_audience(GetQuery(audience="acme:a9", source="acme-fr"))
 
 
@@ -169,6 +168,7 @@ async def test_text_that_means_nothing_is_a_miss_and_shapes_no_request(text: str
             "/commbox/audiences",
             "/batch/2.11/audiences/list",
             "/batch/2.11/audiences/view",
+            "/batch/2.11/segments/list",
             "/smallest/atoms/v1/audience",
             "/whop/api/v1/audiences",
         }
@@ -219,16 +219,16 @@ async def test_an_answer_in_time_does_not_wait_for_what_cannot_hold_the_id() -> 
             await catalog.get_audience(GetQuery(audience="Audiense 1"))
 
 
+class Listed(Acme):
+    """Audiences with ids that nobody would choose for a name, which cannot be requested one by one."""
+
+    ids_are = "unmistakable"
+
+
 async def test_an_id_found_at_one_source_does_not_hide_that_another_could_not_be_asked() -> None:
     both = {"acme": Script({"": {"rows": rows(7)}}), "acme-fr": Script({"": {"rows": []}}, {"a1": DOWN})}
 
-    class Either(Direct):
-        """Asks for one audience only where that was set up."""
-
-        def get_request(self, id: str, values: Values) -> Request | None:
-            return super().get_request(id, values) if values.get("direct") else None
-
-    async with catalog_of(FakeClock(), both, kind=Either, values={"acme-fr": {"direct": "yes"}}) as catalog:
+    async with catalog_of(FakeClock(), both, kinds={"acme": Listed(), "acme-fr": Direct()}) as catalog:
         answer = await catalog.get_audience(GetQuery(audience="a1"))
     assert (answer.matched_by, [row.ref for row in answer.audiences]) == ("id", ["acme:a1"])
     assert answer.complete is False
@@ -322,7 +322,7 @@ async def test_an_id_with_a_space_at_its_end_is_found_by_the_ref_that_was_shown(
 async def test_a_ref_of_a_source_that_does_not_exist_is_said_to_be_so() -> None:
     async with connected() as there:
         text = await missed(there, audience="facebook:123")
-        assert 'There is no source "facebook"; asked were commbox, batch, smallest, whop.' in text
+        assert 'There is no source "facebook"; searched were commbox, batch, smallest, whop.' in text
 
 
 async def test_a_ref_found_in_a_list_that_broke_off_claims_nothing_of_the_list() -> None:
@@ -373,16 +373,12 @@ async def test_beyond_the_look_ups_that_may_run_at_once_a_miss_does_not_claim_th
 async def test_a_look_up_that_one_call_gives_up_goes_on_for_another_that_needs_it() -> None:
     slow, gate = anyio.Event(), anyio.Event()
 
-    class Either(Direct):
-        def get_request(self, id: str, values: Values) -> Request | None:
-            return super().get_request(id, values) if values.get("direct") else None
-
     scripts = {
         "acme": Script({"": (slow, {"rows": []})}),
         "direct": Script({"": {"rows": []}}, {"a1": (gate, {"id": "a1", "name": "One"})}),
     }
     found: list[str] = []
-    async with catalog_of(FakeClock(), scripts, kind=Either, values={"direct": {"direct": "yes"}}) as catalog:
+    async with catalog_of(FakeClock(), scripts, kinds={"direct": Direct()}) as catalog:
 
         async def first() -> None:
             found.append((await catalog.get_audience(GetQuery(audience="a1"))).audiences[0].name)

@@ -9,7 +9,7 @@ import pytest
 
 from audience_mcp.catalog.models import AudienceList
 from audience_mcp.catalog.query import ListQuery, parse_arguments
-from audience_mcp.vendors import Row
+from audience_mcp.vendors import Listing, Row
 from tests.support.clock import FakeClock
 from tests.support.scripted import Acme, Script, catalog_of
 
@@ -19,11 +19,9 @@ pytestmark = pytest.mark.anyio
 class Nesting(Acme):
     """Lists, and segments that may lie within one."""
 
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        row = super().row(raw, id)
+    def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
         row.part_of = str(raw["within"]) if "within" in raw else None
         row.kind = "segment" if "within" in raw else "list"
-        return row
 
 
 LISTS: list[dict[str, Any]] = [
@@ -86,4 +84,6 @@ async def test_a_group_by_name_names_twelve_of_its_audiences_in_order() -> None:
     rows = [{"id": f"b{n:02}", "name": "Same", "size": 1} for n in range(20, 0, -1)]
     group = ((await listed(rows, group_by="name")).groups or [])[0]
     assert group.matched == 20
-    assert group.refs == [f"acme:b{n:02}" for n in range(1, 13)]
+    assert [(each.ref, each.size) for each in group.members or ()] == [
+        (f"acme:b{n:02}", 1) for n in range(1, 13)
+    ]

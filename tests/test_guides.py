@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import re
 import shlex
 import socket
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, redirect_stderr
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import anyio
+import httpx
 import pytest
-import typer
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 import audience_mcp.server.tools
 from audience_mcp.catalog.catalog import open_catalog
-from audience_mcp.cli.app import build_application
+from audience_mcp.cli.app import program, run
 from audience_mcp.config import Account, load_configuration
-from audience_mcp.core.audience import Row
+from audience_mcp.config.environment import OWN_SETTINGS
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED
+from audience_mcp.server.auth import access_policy
+from audience_mcp.server.http import build_app
 from audience_mcp.server.tools import build_server
 from audience_mcp.sources import walk
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Limits, Pool
 from audience_mcp.sources.reader import Connect
 from audience_mcp.sources.responses import describe_status
-from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, registry
+from audience_mcp.vendors import Fields, Listing, NextLink, Request, Setting, Vendor, registry
 from audience_mcp.vendors.registry import GROUP, built_in_vendors, load_vendors
 from tests.support import faults
+from tests.support.apart import apart
 from tests.support.clock import FakeClock
 from tests.support.process import environment
 from tests.support.served import FOUR
@@ -78,18 +83,9 @@ class Linked(Vendor):
         Setting("api_key", ("LINKED_API_KEY",), "Key", required=True, secret=True),
         Setting("base_url", ("LINKED_BASE_URL",), "Base URL", default="https://linked.example"),
     )
-    size_counts = "people"
-    id_shape = re.compile("[0-9]+")
-
-    def list_request(self, values: Values) -> Request:
-        return Request("list")
-
-    def page(self, body: object, request: Request) -> Page:
-        assert isinstance(body, dict)
-        return Page(body["rows"], True, Request(body["next"]))
-
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        return Row(id, id)
+    listings = (
+        Listing("list", rows="rows", paging=NextLink("next"), fields=Fields(), counts="people", ids="[0-9]+"),
+    )
 
 
 def said_in(result: Any) -> list[str]:
@@ -130,11 +126,12 @@ async def played(
     vendor: str,
     fault: faults.Fault | None = None,
     *,
+    kind: str | None = None,
     data: list[Any] | None = None,
     clock: FakeClock | None = None,
     limits: Limits | None = None,
 ) -> list[str]:
-    """What a list of one vendor says where it plays a fault for ever."""
+    """What a list of one vendor says where it plays a fault for ever, to all requests or to one kind."""
     clock, pool = clock or FakeClock(), Pool(limits)
 
     def connect(account: Account) -> Any:
@@ -144,7 +141,7 @@ async def played(
         faults.FaultServer(Sandbox({} if data is None else {vendor: data}, FOUR))
     ) as server:
         if fault:
-            server.play(fault, vendor)
+            server.play(fault, vendor, kind=kind)
         try:
             async with client_of(of(vendor, server), clock=clock, connect=connect) as client:
                 return said_in(await client.call_tool("list_audiences", {}))
@@ -168,6 +165,14 @@ async def ended(*arguments: str, refused: int = 2, **variables: str) -> list[str
     return [re.sub(r"^\S+ \S+ [A-Z]+ [\w.]+: ", "", line) for line in lines]
 
 
+def refused(*arguments: str, **variables: str) -> list[str]:
+    """The lines on stderr of a command that is refused at once, run here: a process takes a second."""
+    said = io.StringIO()
+    with mock.patch.dict(os.environ, environment(**variables), clear=True), redirect_stderr(said):
+        assert apart(run, arguments) == 2
+    return said.getvalue().splitlines()
+
+
 @scenario
 async def start(*pairs: str) -> list[str]:
     variables: dict[str, Any] = dict(pair.split("=", 1) for pair in pairs)
@@ -177,18 +182,66 @@ async def start(*pairs: str) -> list[str]:
 @scenario
 async def start_http(*pairs: str) -> list[str]:
     variables: dict[str, Any] = dict(pair.split("=", 1) for pair in pairs)
-    return await ended("--http", "--port", "0", **variables)
+    return refused("--http", "--port", "0", **variables)
 
 
 @scenario
 async def start_http_elsewhere() -> list[str]:
-    return await ended("--http", "--host", "0.0.0.0", "--port", "0")
+    return refused("--http", "--host", "0.0.0.0", "--port", "0")
 
 
 @scenario
 async def start_http_on_a_taken_port() -> list[str]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return await ended("--http", "--port", str(taken.getsockname()[1]), refused=1)
+
+
+@contextmanager
+def logged(name: str) -> Iterator[io.StringIO]:
+    """What a logger writes from INFO on."""
+    logger, said = logging.getLogger(name), io.StringIO()
+    level, handler = logger.level, logging.StreamHandler(said)
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+async def over_http(path: str, variables: Mapping[str, str], **headers: str) -> list[str]:
+    """What a caller without a token is told over HTTP, and what the log says of it."""
+    nothing = load_configuration({}, [])
+    app = build_app(lambda: open_catalog(nothing), access_policy(variables, reachable_via=None))
+    with logged("audience_mcp.server.refusals") as said:
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as http,
+        ):
+            response = await http.get(path, headers=headers)
+    return [response.text.strip(), *said.getvalue().splitlines()]
+
+
+@scenario
+async def called_by_another_name(name: str) -> list[str]:
+    return await over_http("/mcp", {}, Host=name)
+
+
+@scenario
+async def called_without_the_token() -> list[str]:
+    return await over_http("/mcp", {"AUDIENCE_MCP_HTTP_TOKEN": "0" * 32})
+
+
+@scenario
+async def looked_at_from_elsewhere() -> list[str]:
+    return await over_http("/ready", {}, Host="audiences.example.com")
+
+
+@scenario
+async def metrics_without_their_package() -> list[str]:
+    with mock.patch.dict(sys.modules, {"prometheus_client": None}):
+        return await over_http("/metrics", {})
 
 
 @scenario
@@ -264,7 +317,7 @@ FAULTS: dict[str, faults.Fault] = {
 
 @scenario
 async def fault(vendor: str, name: str) -> list[str]:
-    return await played(vendor, FAULTS[name])
+    return await played(vendor, FAULTS[name], kind="list")
 
 
 @scenario
@@ -328,7 +381,7 @@ async def endless_pages() -> list[str]:
         await batch_page(has_more=True, next_from=f"page-{pages}")(exchange)
 
     with mock.patch.object(walk, "MAX_PAGES", 3):
-        return await played("batch", another)
+        return await played("batch", another, kind="list")
 
 
 @scenario
@@ -356,7 +409,7 @@ async def deadline() -> list[str]:
         await exchange.hang()
 
     async with faults.serving() as server:
-        server.play(too_late, "batch", page=2)
+        server.play(too_late, "batch", kind="list", page=2)
         async with client_of(of("batch", server), clock=clock) as client:
             return said_in(await client.call_tool("list_audiences", {}))
 
@@ -502,13 +555,17 @@ def test_every_vendor_has_its_least_privilege_key_in_the_security_guide() -> Non
 def test_a_guide_names_only_real_variables_commands_and_files(guide: str) -> None:
     text = (DOCS / guide).read_text(encoding="utf-8")
     declared = {v for kind in built_in_vendors().values() for s in kind.settings for v in s.variables}
-    own = {"DEADLINE_S", "CACHE_S", "MAX_CHARS", "LOG_LEVEL", "HTTP_TOKEN", "ALLOWED_HOSTS"}
-    own |= {"STORE", "OAUTH_ISSUER", "OAUTH_AUDIENCE", "OAUTH_ALLOWED", "PUBLIC_URL"}
-    declared |= {f"AUDIENCE_MCP_{name}" for name in own}
+    declared |= {*OWN_SETTINGS, *(f"{name}_FILE" for name in OWN_SETTINGS)}
     vendor = "|".join(kind.name.upper() for kind in built_in_vendors().values())
     for name in re.findall(rf"\b(?:{vendor}|ATOMS|AUDIENCE_MCP)_[A-Z_]+\b", text):
-        assert name in declared or name == "BATCH_PROJECT_KEY_FR", name
-    program: Any = typer.main.get_command(build_application())
+        assert name in declared or name in (
+            "BATCH_PROJECT_KEY_FR",
+            "BEEHIIV_PUBLICATION_ID_FR",
+            "MAILCHIMP_APIKEY",
+            "AUDIENCE_MCP_DEADLINE",
+            "AUDIENCE_MCP_ACESS",
+            "BATCH_PROJECT_KEY_BREVO",
+        ), name
     commands = set(program.commands)
     assert set(re.findall(r"`audience-mcp (\w+)", text)) <= commands
     for link in re.findall(r"\]\(([^):]+)\)", text):

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
 from audience_mcp.catalog.catalog import Catalog, open_catalog
-from audience_mcp.config import load_configuration
+from audience_mcp.config import is_set, load_configuration, read_environment
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.server import http as hosting
-from audience_mcp.server.auth import AccessPolicy, access_policy
+from audience_mcp.server.auth import AccessPolicy, BearerToken, access_policy
 from audience_mcp.vendors.registry import load_vendors
 from tests.support.hosting import TOKEN
+
+
+def said_at_start(capsys: pytest.CaptureFixture[str], variables: dict[str, str]) -> str:
+    """What a server over HTTP says instead of starting."""
+    environment = read_environment(variables)
+    assert hosting.serve(sandbox=True, host="127.0.0.1", port=0, environment=environment) == 2
+    return capsys.readouterr().err
+
 
 LOOPBACK = ("127.0.0.1", "127.0.0.1:*", "localhost", "localhost:*", "[::1]", "[::1]:*")
 BOTH = {"AUDIENCE_MCP_HTTP_TOKEN": TOKEN, "AUDIENCE_MCP_ALLOWED_HOSTS": "mcp.example.com"}
@@ -25,25 +35,182 @@ BOTH = {"AUDIENCE_MCP_HTTP_TOKEN": TOKEN, "AUDIENCE_MCP_ALLOWED_HOSTS": "mcp.exa
 
 def allowed(names: str) -> tuple[str, ...]:
     """The host names beyond this computer's own."""
-    hosts = access_policy({"AUDIENCE_MCP_ALLOWED_HOSTS": names}, reachable_via=None).hosts
+    hosts = access_policy({**BOTH, "AUDIENCE_MCP_ALLOWED_HOSTS": names}, reachable_via=None).hosts
     assert hosts[: len(LOOPBACK)] == LOOPBACK
     return hosts[len(LOOPBACK) :]
 
 
 def test_on_loopback_no_token_is_asked_and_only_this_computers_names_are_answered() -> None:
-    assert access_policy({}, reachable_via=None) == AccessPolicy(None, LOOPBACK)
+    assert access_policy({}, reachable_via=None) == AccessPolicy((), LOOPBACK)
 
 
 def test_a_token_that_is_set_is_asked_on_loopback_too() -> None:
-    assert access_policy({"AUDIENCE_MCP_HTTP_TOKEN": f" {TOKEN}\n"}, reachable_via=None).token == TOKEN
+    policy = access_policy({"AUDIENCE_MCP_HTTP_TOKEN": f" {TOKEN}\n"}, reachable_via=None)
+    assert policy.tokens == (BearerToken("", TOKEN),)
+
+
+CI, BI = "ci-0123456789-0123456789-0123456789", "bi:0123456789-0123456789-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("listed", "tokens"),
+    [
+        (f"ci:{CI}", [("ci", CI)]),
+        (f" ci:{CI} , bi:{BI},", [("ci", CI), ("bi", BI)]),
+        (f"ci:{CI}\nbi:{BI}\n", [("ci", CI), ("bi", BI)]),
+        (f"ci:{CI},ci:{BI}", [("ci", CI), ("ci", BI)]),
+    ],
+)
+def test_tokens_may_have_names_of_which_one_may_have_two(listed: str, tokens: list[tuple[str, str]]) -> None:
+    policy = access_policy({"AUDIENCE_MCP_HTTP_TOKENS": listed}, reachable_via=None)
+    assert [(token.name, token.value) for token in policy.tokens] == tokens
+
+
+@pytest.mark.parametrize(
+    "listed", [CI, f"{CI}:x", f":{CI}", f"c i:{CI}", f"ü:{CI}", f"ci:{CI},bi", "ci:short", f"ci:{CI} x", ","]
+)
+def test_a_named_token_that_is_none_is_refused_and_not_repeated(listed: str) -> None:
+    with pytest.raises(ConfigurationError, match="AUDIENCE_MCP_HTTP_TOKENS must be tokens") as refused:
+        access_policy({"AUDIENCE_MCP_HTTP_TOKENS": listed}, reachable_via=None)
+    assert CI not in str(refused.value)
+
+
+def test_one_token_cannot_say_that_two_are_calling() -> None:
+    for environment in (
+        {"AUDIENCE_MCP_HTTP_TOKENS": f"ci:{CI},bi:{CI}"},
+        {"AUDIENCE_MCP_HTTP_TOKENS": f"ci:{CI}", "AUDIENCE_MCP_HTTP_TOKEN": CI},
+    ):
+        with pytest.raises(ConfigurationError, match="must be another one"):
+            access_policy(environment, reachable_via=None)
+
+
+def test_named_tokens_are_a_way_to_know_other_computers() -> None:
+    environment = {"AUDIENCE_MCP_HTTP_TOKENS": f"ci:{CI}", "AUDIENCE_MCP_ALLOWED_HOSTS": "mcp.example.com"}
+    assert access_policy(environment, reachable_via="Elsewhere").knows_callers
 
 
 @pytest.mark.parametrize("unset", ["", "  ", "${user_config.token}"])
-def test_empty_values_and_placeholders_count_as_unset(unset: str) -> None:
-    environment = {"AUDIENCE_MCP_HTTP_TOKEN": unset, "AUDIENCE_MCP_ALLOWED_HOSTS": unset}
-    assert access_policy(environment, reachable_via=None) == AccessPolicy(None, LOOPBACK)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AUDIENCE_MCP_HTTP_TOKEN",
+        "AUDIENCE_MCP_HTTP_TOKENS",
+        "AUDIENCE_MCP_ACCESS",
+        "AUDIENCE_MCP_ALLOWED_HOSTS",
+        "AUDIENCE_MCP_OAUTH_ALLOWED",
+        "AUDIENCE_MCP_HTTP_TOKEN_FILE",
+        "AUDIENCE_MCP_OAUTH_ISSUER",
+        "AUDIENCE_MCP_OAUTH_ISSUER_FILE",
+        "AUDIENCE_MCP_PUBLIC_URL",
+        "AUDIENCE_MCP_PUBLIC_URL_FILE",
+    ],
+)
+def test_a_setting_that_keeps_callers_out_and_says_nothing_is_refused(name: str, unset: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is there, but it is empty"):
+        access_policy({name: unset}, reachable_via=None)
+
+
+@pytest.mark.parametrize(
+    "placeholder",
+    [
+        "${user_config.the_token_of_bi_at_this_server}",
+        "$(pass show audiences/the-token-of-bi-at-this-server)",
+        "{{secrets.the_token_of_bi_at_this_server}}",
+        "%THE_TOKEN_OF_BI_AT_THIS_SERVER%",
+        "$THE_TOKEN_OF_BI_AT_THIS_SERVER",
+        "bi-${THE_TOKEN_OF_BI_AT_THIS_SERVER}",
+        "${THE_TOKEN_OF_BI:-a,b}",
+    ],
+)
+@pytest.mark.parametrize("filed", [False, True])
+def test_a_placeholder_is_no_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], placeholder: str, filed: bool
+) -> None:
+    """Whoever has seen the configuration could send it."""
+    for name, value in (
+        ("AUDIENCE_MCP_HTTP_TOKENS", f"ci:{CI},bi:{placeholder}"),
+        ("AUDIENCE_MCP_HTTP_TOKENS", f"ci:{CI},{placeholder}"),
+        ("AUDIENCE_MCP_HTTP_TOKEN", placeholder + "\n"),
+    ):
+        (tmp_path / name).write_text(value)
+        setting = {f"{name}_FILE": str(tmp_path / name)} if filed else {name: value}
+        if is_set(setting.get(name, value)):
+            said = said_at_start(capsys, setting)
+            assert said.startswith(f"audience-mcp: {name} holds a placeholder")
+            assert "TOKEN_OF_BI" not in said.upper().replace("-", "_").replace(name, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("AUDIENCE_MCP_ACESS", "AUDIENCE_MCP_ACCESS"),
+        ("audience_mcp_access", "AUDIENCE_MCP_ACCESS"),
+        ("AUDIENCE_MCP_ACCESS_RULES", "AUDIENCE_MCP_ACCESS"),
+        ("AUDIENCE_MPC_ACCESS", "AUDIENCE_MCP_ACCESS"),
+        ("AUDIENCE_MCP_TOKENS", "AUDIENCE_MCP_HTTP_TOKENS"),
+        ("AUDIENCE_MCP_HTTP_TOKEN_BI", "AUDIENCE_MCP_HTTP_TOKEN"),
+        ("Audience_Mcp_Http_Token", "AUDIENCE_MCP_HTTP_TOKEN"),
+        ("AUDIENCE_MCP_ISSUER", "AUDIENCE_MCP_OAUTH_ISSUER"),
+        ("AUDIENCE_MCP_OAUTH_PUBLIC_URL", "AUDIENCE_MCP_PUBLIC_URL"),
+        ("AUDIENCE_MCP_ALLOWED", "AUDIENCE_MCP_OAUTH_ALLOWED"),
+        ("AUDIENCE_MCP_ALLOW_HOSTS", "AUDIENCE_MCP_ALLOWED_HOSTS"),
+    ],
+)
+@pytest.mark.parametrize("value", ["token:ci=batch", ""])
+def test_a_restriction_whose_name_is_mistyped_is_refused(
+    capsys: pytest.CaptureFixture[str], name: str, meant: str, value: str
+) -> None:
+    said = said_at_start(capsys, {"AUDIENCE_MCP_HTTP_TOKENS": f"ci:{CI}", name: value})
+    assert said.startswith(f"audience-mcp: {name} is not a setting, and may be meant for {meant}, without")
+
+
+def test_a_restriction_in_a_file_whose_name_is_mistyped_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rules").write_text("token:ci=batch")
+    setting = {"AUDIENCE_MCP_ACESS_FILE": str(tmp_path / "rules"), "AUDIENCE_MCP_HTTP_TOKENS": f"ci:{CI}"}
+    assert "may be meant for AUDIENCE_MCP_ACCESS" in said_at_start(capsys, setting)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AUDIENCE_MCP_CACHE",
+        "AUDIENCE_MCP_DEADLINE",
+        "AUDIENCE_MCP_NONSENSE",
+        "AUDIENCE_MCP_HTTP_PORT",
+        "AUDIENCE_MCP_LABEL_ACCESS",
+        "AUDIENCE_MCP_LOGLEVEL",
+        "audience_mcp_cache_s",
+        "ACCESS",
+        "HTTP_TOKEN",
+    ],
+)
+def test_other_unknown_names_keep_no_server_from_starting(name: str) -> None:
+    assert access_policy({name: "x"}, reachable_via=None).access is None
+
+
+def test_elsewhere_a_mistyped_restriction_is_a_warning() -> None:
+    for name in ("AUDIENCE_MCP_ACESS", "audience_mcp_access"):
+        (warning,) = load_configuration({name: "token:ci=batch"}, load_vendors()).warnings
+        assert warning == f"{name} is not a setting, and was ignored. Did you mean AUDIENCE_MCP_ACCESS?"
+
+
+@pytest.mark.parametrize("name", ["audiences.example.com", "10.0.0.7:8443", "localhost,mcp.example.com"])
+def test_a_name_by_which_other_computers_call_needs_a_way_to_know_callers(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="HTTP_TOKEN"):
+        access_policy({"AUDIENCE_MCP_ALLOWED_HOSTS": name}, reachable_via=None)
+    access_policy({**BOTH, "AUDIENCE_MCP_ALLOWED_HOSTS": name}, reachable_via=None)
+
+
+@pytest.mark.parametrize("name", ["localhost:9000", "127.0.0.1", "[::1]:8000"])
+def test_names_of_this_computer_need_none(name: str) -> None:
+    assert not access_policy({"AUDIENCE_MCP_ALLOWED_HOSTS": name}, reachable_via=None).knows_callers
+
+
+def test_without_either_both_are_named() -> None:
     with pytest.raises(ConfigurationError, match=r"HTTP_TOKEN .* and AUDIENCE_MCP_ALLOWED_HOSTS"):
-        access_policy(environment, reachable_via="Somewhere else")
+        access_policy({}, reachable_via="Somewhere else")
 
 
 @pytest.mark.parametrize(
@@ -73,9 +240,16 @@ def test_what_is_no_host_name_is_refused_without_being_repeated(names: str) -> N
 
 
 def test_pages_of_an_allowed_host_may_call_it() -> None:
-    origins = access_policy(BOTH, reachable_via="Elsewhere").security().allowed_origins
-    assert {"https://mcp.example.com", "https://mcp.example.com:*", "http://localhost:*"} < set(origins)
-    assert all("://" in origin and "*:" not in origin for origin in origins)
+    origins = re.compile(access_policy(BOTH, reachable_via="Elsewhere").origin_pattern)
+    for origin in ("https://mcp.example.com", "https://MCP.example.com:8443", "http://localhost:6274"):
+        assert origins.fullmatch(origin)
+    for origin in (
+        "https://mcpXexample.com",
+        "https://mcp.example.com.evil.example",
+        "ftp://localhost",
+        "null",
+    ):
+        assert not origins.fullmatch(origin)
 
 
 @pytest.mark.parametrize("token", ["x" * 31, "a token with spaces, and long enough", "ü" * 32, "a\nb" * 20])
@@ -120,8 +294,8 @@ def test_a_port_in_use_is_told_in_one_sentence(capsys: pytest.CaptureFixture[str
         port = taken.getsockname()[1]
         assert hosting.serve(sandbox=True, host="127.0.0.1", port=port, environment={}) == 1
     assert capsys.readouterr().err == (
-        f"audience-mcp: port {port} on 127.0.0.1 is in use by another program: end that, or choose another "
-        "--port.\n"
+        f"audience-mcp: port {port} on 127.0.0.1 is in use by another program: stop that program, or "
+        "choose another --port.\n"
     )
 
 
@@ -187,7 +361,7 @@ async def test_one_catalog_is_opened_for_all_requests_and_closed_at_the_end() ->
             yield catalog
         events.append("closed")
 
-    app = hosting.build_app(configured, opened, AccessPolicy(None, LOOPBACK))
+    app = hosting.build_app(opened, AccessPolicy((), LOOPBACK))
     headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-11-25"}
     call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_audiences"}}
     async with app.router.lifespan_context(app):
@@ -204,7 +378,7 @@ async def test_one_catalog_is_opened_for_all_requests_and_closed_at_the_end() ->
 def anywhere() -> Starlette:
     configured = load_configuration({}, load_vendors().values())
     who = access_policy({}, reachable_via=None)
-    return hosting.build_app(configured, lambda: open_catalog(configured), who)
+    return hosting.build_app(lambda: open_catalog(configured), who)
 
 
 async def status_of(app: Starlette, **headers: str) -> int:
@@ -217,7 +391,10 @@ async def status_of(app: Starlette, **headers: str) -> int:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "LocalHost:8000", "127.0.0.1:1", "[::1]:8000"])
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LOCALHOST", "LocalHost:8000", "127.0.0.1:1", "[::1]:8000", "localhost.", "localhost.:80"],
+)
 async def test_the_names_of_this_computer_are_answered_in_any_case(anywhere: Starlette, host: str) -> None:
     assert await status_of(anywhere, Host=host) == 200
 
@@ -232,6 +409,8 @@ async def test_the_names_of_this_computer_are_answered_in_any_case(anywhere: Sta
         "localhost:",
         "localhost:*",
         "localhost.evil.example",
+        "evil.example.",
+        "localhost..",
         "evil.example#localhost:80",
         "evil@localhost",
         "",

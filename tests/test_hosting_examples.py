@@ -13,17 +13,22 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import metadata
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx
 import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Receive, Scope, Send
 
+from audience_mcp.config.environment import OWN_SETTINGS
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import app as sandbox_app
 from tests.clients.test_clients import missing
-from tests.e2e.test_http import posted
+from tests.e2e.test_http import client_of, posted
 from tests.support.asgi import serving
 from tests.support.hosting import AUTHORIZED, TOKEN, free_port, hosted, started
 from tests.support.process import environment
@@ -142,7 +147,7 @@ async def test_the_steps_that_build_the_container_make_a_server_that_serves(tmp_
         pytest.skip("it asks a package index; AUDIENCE_MCP_ALL_CLIENTS=1 runs it")
     source, target = tmp_path / "src", tmp_path / "opt" / "audience-mcp"
     source.mkdir()
-    for name in ("audience_mcp", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("audience_mcp", "docs", "pyproject.toml", "README.md", "LICENSE"):
         at = ROOT / name
         if at.is_dir():
             shutil.copytree(at, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -163,10 +168,9 @@ async def test_the_steps_that_build_the_container_make_a_server_that_serves(tmp_
 @pytest.mark.parametrize("name", UNITS)
 def test_systemd_finds_nothing_wrong_with_a_unit(name: str, tmp_path: Path) -> None:
     analyze = program("systemd-analyze")
-    text = read(name)
-    (command,) = re.findall(r"^ExecStart=(\S+)", text, re.M)
     unit = tmp_path / "audience-mcp.service"
-    unit.write_text(text.replace(command, shutil.which("true") or "/bin/true"), encoding="utf-8")
+    text = re.sub(r"/opt/audience-mcp/bin/\S+", shutil.which("true") or "/bin/true", read(name))
+    unit.write_text(text, encoding="utf-8")
     done = subprocess.run([analyze, "verify", str(unit)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr.strip()) == (0, "")
 
@@ -183,15 +187,164 @@ async def test_what_a_unit_starts_serves_with_the_example_of_its_settings(name: 
         assert (await posted(server.url, {"Host": NAME})).status_code == 401
 
 
-def test_a_unit_is_not_started_again_for_a_setting_that_cannot_be_used() -> None:
-    environment_without_hosts = environment(AUDIENCE_MCP_OAUTH_ALLOWED="@")
-    for name in UNITS:
-        (line,) = re.findall(r"^ExecStart=(.+)$", read(name), re.M)
-        (prevented,) = re.findall(r"^RestartPreventExitStatus=(\d+)$", read(name), re.M)
-        path, *arguments = shlex.split(line.replace("--workers 2", "--workers 1"))
-        command = [str(Path(sys.executable).parent / Path(path).name), *arguments]
-        done = subprocess.run(command, env=environment_without_hosts, capture_output=True, timeout=60)
-        assert done.returncode == int(prevented), done.stderr
+def run_here(line: str, variables: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a unit's command to its end, with the programs that are here."""
+    path, *arguments = shlex.split(line)
+    command = [str(Path(sys.executable).parent / Path(path).name), *arguments]
+    return subprocess.run(command, env=environment(**variables), capture_output=True, timeout=60)
+
+
+VENDOR = {"COMMBOX_API_KEY": "0123456789abcdef"}
+BAD_SETTINGS = {
+    "a host name that lets others in, and no way to know them": {
+        "AUDIENCE_MCP_ALLOWED_HOSTS": "audiences.example.com",
+        **VENDOR,
+    },
+    "a rule for nobody": {**settings(), **VENDOR, "AUDIENCE_MCP_OAUTH_ALLOWED": "@"},
+    "a source that lacks a key": {**settings(), "WHOP_API_KEY": "0123456789abcdef"},
+}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_settings_that_cannot_be_used_are_the_units_failure_before_it_starts(name: str) -> None:
+    checks = re.findall(r"^ExecStartPre=(.+)$", read(name), re.M)
+    for check in checks:
+        fine = run_here(check, {**settings(), **VENDOR})
+        assert fine.returncode == 0, fine.stderr
+    for what, variables in BAD_SETTINGS.items():
+        assert any(run_here(check, variables).returncode in (2, 3) for check in checks), what
+
+
+def test_the_server_of_a_unit_is_not_started_again_for_a_setting_that_cannot_be_used() -> None:
+    text = read("audience-mcp.service")
+    (line,) = re.findall(r"^ExecStart=(.+)$", text, re.M)
+    (prevented,) = re.findall(r"^RestartPreventExitStatus=(\d+)$", text, re.M)
+    assert run_here(line, {"AUDIENCE_MCP_OAUTH_ALLOWED": "@"}).returncode == int(prevented)
+
+
+@pytest.mark.parametrize(("workers", "code"), [(1, 3), (2, 0)])
+def test_the_guide_says_how_uvicorn_ends_where_settings_cannot_be_used(workers: int, code: int) -> None:
+    guide = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
+    (row,) = [line for line in guide.splitlines() if line.startswith(f"| {code} |")]
+    assert "uvicorn --factory" in row
+    assert ("--workers" in row) == (workers > 1)
+    (line,) = re.findall(r"^ExecStart=(.+)$", read("audience-mcp-workers.service"), re.M)
+    line = line.replace("--workers 2", f"--workers {workers}").replace("--port 8000", "--port 0")
+    done = run_here(line, {"AUDIENCE_MCP_OAUTH_ALLOWED": "@"})
+    assert done.returncode == code
+    assert b"AUDIENCE_MCP_OAUTH_ALLOWED" in done.stderr
+
+
+# --- compose and Kubernetes
+
+
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load(read("compose.yaml")))
+
+
+def test_compose_takes_the_file() -> None:
+    spec = pytest.importorskip("compose_spec")
+    assert set(spec.PyCompose.from_yaml(read("compose.yaml")).service_names()) == {
+        "audience-mcp",
+        "postgres",
+        "caddy",
+    }
+
+
+def test_what_compose_starts_names_files_services_and_extras_that_there_are() -> None:
+    spec = compose()
+    services = spec["services"]
+    for name, service in services.items():
+        assert set(service.get("depends_on", {})) < set(services)
+        assert set(service["networks"]) <= set(spec["networks"])
+        assert set(service.get("secrets", [])) <= set(spec["secrets"])
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in spec["volumes"] or (EXAMPLES / source).is_file()
+        if "image" not in service:
+            built = service["build"]
+            assert (EXAMPLES / built["context"] / built["dockerfile"]).resolve() == EXAMPLES / "Containerfile"
+            assert (EXAMPLES / built["context"]).resolve() == ROOT
+            extras = built["args"]["EXTRAS"].strip("[]").split(",")
+            assert set(extras) <= set(metadata("audience-mcp").get_all("Provides-Extra") or ())
+            assert name == "audience-mcp"
+            assert ("ARG", "EXTRAS=") in CONTAINER.stages[0]
+    (port,) = set(CONTAINER.listed("CMD")) & {services["caddy"]["environment"]["UPSTREAM"].split(":")[1]}
+    assert f"{{$UPSTREAM:127.0.0.1:{port}}}" in read("Caddyfile")
+    assert "ports" not in services["audience-mcp"]  # it is reached through the proxy alone
+
+
+async def test_with_the_store_in_a_secret_the_server_starts_as_compose_starts_it(tmp_path: Path) -> None:
+    secret = tmp_path / "store"
+    secret.write_text("postgresql://audience_mcp:secret-of-the-database@127.0.0.1:1/audience_mcp\n")
+    own = dict(compose()["services"]["audience-mcp"]["environment"])
+    own["AUDIENCE_MCP_STORE_FILE"] = str(secret)
+    with hosted(**{**settings(), **own}) as server:
+        assert (await posted(server.url, {"Host": NAME})).status_code == 401
+        assert await anyio.to_thread.run_sync(server.end) == 0
+    assert "secret-of-the-database" not in "".join(server.log)
+
+
+def manifests() -> list[dict[str, Any]]:
+    return [dict(each) for each in yaml.safe_load_all(read("kubernetes.yaml"))]
+
+
+def test_kubernetes_takes_each_manifest() -> None:
+    kubernetes_validate = pytest.importorskip("kubernetes_validate")
+    for manifest in manifests():
+        for version in ("1.30", "1.36"):
+            kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_the_manifests_belong_together_and_to_the_image() -> None:
+    by_kind = {manifest["kind"]: manifest for manifest in manifests()}
+    assert set(by_kind) == {"Deployment", "PodDisruptionBudget", "Service", "Ingress"}
+    assert len({manifest["metadata"]["namespace"] for manifest in by_kind.values()}) == 1
+    pod = by_kind["Deployment"]["spec"]["template"]
+    labels = pod["metadata"]["labels"]
+    assert by_kind["Service"]["spec"]["selector"] == labels
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        assert by_kind[kind]["spec"]["selector"]["matchLabels"] == labels
+    (container,), (check,) = pod["spec"]["containers"], pod["spec"]["initContainers"]
+    assert str(container["ports"][0]["containerPort"]) in CONTAINER.listed("CMD")
+    assert str(pod["spec"]["securityContext"]["runAsUser"]) == CONTAINER.last("USER")
+    assert check["image"] == container["image"]
+    assert check["args"] == ["check", "--offline"]
+    for probe in ("readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"] == {"path": "/health", "port": container["ports"][0]["name"]}
+    assert {each["name"] for each in container["env"]} <= set(OWN_SETTINGS)
+    (rule,) = by_kind["Ingress"]["spec"]["rules"]
+    assert rule["host"] == NAME
+    paths = [each["path"] for each in rule["http"]["paths"]]
+    assert paths == ["/mcp", "/.well-known/oauth-protected-resource"]
+    for each in rule["http"]["paths"]:
+        assert each["backend"]["service"]["name"] == by_kind["Service"]["metadata"]["name"]
+
+
+# --- the dashboard
+
+
+async def test_every_metric_of_the_dashboard_is_one_that_the_server_has_and_the_other_way_round(
+    tmp_path: Path,
+) -> None:
+    dashboard = json.loads(read("grafana-dashboard.json"))
+    shown = set(re.findall(r"\b(?:audience_mcp|process)_[a-z_]+", json.dumps(dashboard["panels"])))
+    async with gated_sandbox() as (origin, go_on):
+        go_on.set()
+        variables = {**Sandbox().environment(origin), "AUDIENCE_MCP_STORE": str(tmp_path)}
+        with hosted(**variables, AUDIENCE_MCP_COMMBOX="", COMMBOX_API_KEY_BAD="0123456789") as server:
+            async with client_of(server.url) as asking:
+                await asking.call_tool("list_audiences", {})
+            async with httpx.AsyncClient(trust_env=False) as http:
+                text = (await http.get(f"{server.origin}/metrics")).text
+    samples = {sample.name for family in text_string_to_metric_families(text) for sample in family.samples}
+    assert shown <= samples
+    apart = {"audience_mcp_call_seconds_count", "audience_mcp_call_seconds_sum"}
+    assert {name for name in samples if name.startswith("audience_mcp_")} - apart <= shown
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    for panel in dashboard["panels"]:
+        assert panel["title"]
+        assert panel["targets"]
 
 
 # --- the proxies

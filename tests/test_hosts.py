@@ -1,4 +1,4 @@
-"""Our entry in the configuration of Claude Desktop, Claude Code, Cursor and VS Code, on three platforms."""
+"""Our entry in the configuration of the programs whose files we write, on three platforms."""
 
 from __future__ import annotations
 
@@ -50,9 +50,26 @@ FILES = {
 \t},
 }
 """,
+    "windsurf": '{\n  "mcpServers": {\n    "other": {"command": "npx", "disabled": true}\n  }\n}\n',
+    "zed": """\
+// Zed settings
+{
+  "theme": "One Dark",
+  "context_servers": {
+    "other": {"command": "other", "args": [], "env": {}}, // keep
+  },
+}
+""",
+    "gemini-cli": """\
+{
+  "selectedAuthType": "oauth-personal", // mine
+  "mcpServers": {}
+}
+""",
 }
 
-each_host = pytest.mark.parametrize("host", HOSTS.values(), ids=list(HOSTS))
+WRITTEN = {name: host for name, host in HOSTS.items() if not host.paste_at}
+each_host = pytest.mark.parametrize("host", WRITTEN.values(), ids=list(WRITTEN))
 each_platform = pytest.mark.parametrize("platform", PLATFORMS)
 
 
@@ -77,6 +94,11 @@ def names(text: str, host: Host) -> list[str]:
         ("vscode", "win32", "AppData/Roaming/Code/User/mcp.json"),
         ("vscode", "linux", ".config/Code/User/mcp.json"),
         *(("cursor", platform, ".cursor/mcp.json") for platform in PLATFORMS),
+        *(("windsurf", platform, ".codeium/windsurf/mcp_config.json") for platform in PLATFORMS),
+        *(("gemini-cli", platform, ".gemini/settings.json") for platform in PLATFORMS),
+        ("zed", "darwin", ".config/zed/settings.json"),
+        ("zed", "win32", "AppData/Roaming/Zed/settings.json"),
+        ("zed", "linux", ".config/zed/settings.json"),
         *(("claude-code", platform, ".claude.json") for platform in PLATFORMS),
     ],
 )

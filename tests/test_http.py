@@ -8,9 +8,10 @@ import json
 import socket
 import ssl
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
+import zlib
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -28,15 +29,15 @@ from audience_mcp.vendors import Request
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.support import faults
 from tests.support.clock import START, FakeClock
-from tests.support.faults import MARKER, MEBIBYTE, Fault, FaultServer, refused, replied, serving
+from tests.support.faults import MARKER, MEBIBYTE, Exchange, Fault, FaultServer, refused, replied, serving
 from tests.support.served import FOUR
 
 pytestmark = pytest.mark.anyio
 
 VENDORS = ("commbox", "batch", "smallest", "whop")
 SANDBOX = Sandbox(vendors=FOUR)
-RETRIED = [408, 425, 429, 500, 502, 503, 504]
-NOT_RETRIED = [204, 206, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 409, 410, 422, 501, 505, 599]
+RETRIED = [408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 527, 530, 599]
+NOT_RETRIED = [204, 206, 301, 302, 304, 307, 400, 401, 402, 403, 404, 405, 409, 410, 422, 501, 505, 511]
 
 
 def account_at(origin: str, vendor: str = "whop", **variables: str) -> Account:
@@ -59,7 +60,7 @@ class Asking:
 
     @property
     def first(self) -> Request:
-        return self.account.vendor.list_request(self.account.values)
+        return self.account.vendor.listings[0].request(self.account.values)
 
     async def fetch(self, request: Request | None = None) -> object:
         with anyio.fail_after(20):
@@ -355,7 +356,7 @@ async def test_a_whole_answer_has_a_time_limit_in_real_time_too() -> None:
             server.play(faults.hang_in_body)
             api = VendorClient(account, pool, _Hurried())
             with anyio.fail_after(10), pytest.raises(VendorError) as raised:
-                await api.fetch(account.vendor.list_request(account.values))
+                await api.fetch(account.vendor.listings[0].request(account.values))
         finally:
             await pool.aclose()
         assert raised.value.kind == "timeout"
@@ -427,6 +428,17 @@ async def test_one_sources_allowance_is_not_anothers() -> None:
             await a.fails()
         b.server.play(refused(500), times=3)
         await b.fetch()
+
+
+async def test_one_kind_of_requests_allowance_is_not_anothers() -> None:
+    async with asking("whop") as a:
+        one = replace(a.first, purpose="one")
+        a.server.play(refused(500))
+        for _ in range(3):
+            await a.fails(one)
+        a.server.behave()
+        a.server.play(refused(500), times=3)
+        await a.fetch()
 
 
 # --- waits --------------------------------------------------------------------------------------------
@@ -659,6 +671,28 @@ async def test_a_gzip_answer_is_unpacked() -> None:
         assert await a.fetch() == honest
 
 
+@pytest.mark.parametrize("sizes", [(40, None), (1, 1, None), (0, 30, None)])
+@pytest.mark.parametrize("after", [b"", b"\0" * 20])
+async def test_a_gzip_answer_of_several_parts_is_unpacked_to_its_end(
+    sizes: Sequence[int | None], after: bytes
+) -> None:
+    async with asking("whop") as a:
+        honest = await a.fetch()
+        left, data = json.dumps(honest).encode(), b""
+        for size in sizes:
+            data += gzip.compress(left[:size])
+            left = left[size:] if size is not None else b""
+        a.server.play(replied(200, data + after, {"Content-Encoding": "gzip"}))
+        assert await a.fetch() == honest
+
+
+async def test_the_cap_holds_for_a_gzip_answer_of_several_parts() -> None:
+    data = gzip.compress(b'"' + b"x" * 1000) + gzip.compress(b"x" * 1000 + b'"')
+    async with asking("whop", limits=Limits(body=1500)) as a:
+        a.server.play(replied(200, data, {"Content-Encoding": "gzip"}))
+        assert "sent a page of more than" in (await a.fails()).message
+
+
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", MARKER])
 async def test_an_encoding_that_was_not_asked_for_is_no_answer(encoding: str) -> None:
     async with asking("whop") as a:
@@ -695,6 +729,61 @@ async def test_what_is_no_json_is_said_in_our_words(vendor: str, fault: Fault, s
         assert a.times_asked == 1
 
 
+HTML = "<!DOCTYPE html><html><title>Blocked</title></html>"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (HTML + " " * 200_000, {}),
+        (gzip.compress(HTML.encode()), {"Content-Encoding": "gzip", "Content-Type": "text/html"}),
+        (zlib.compress(HTML.encode()), {"Content-Encoding": "deflate", "Content-Type": "text/html"}),
+        (HTML.encode("utf-16"), {"Content-Type": "text/html; charset=utf-16"}),
+        ("\ufeff\r\n " + HTML, {}),
+        ("error code: 1020", {"Content-Type": "text/plain; charset=UTF-8"}),
+        (b"{}", {"cf-mitigated": "challenge"}),
+        (b"", {"Server": "AkamaiGHost"}),
+        (b'{"type": "akamai_error_message"}', {}),
+    ],
+    ids=["long", "gzip", "deflate", "UTF-16", "BOM", "Cloudflare's text", "challenge", "Akamai", "its JSON"],
+)
+async def test_what_stands_in_front_of_a_vendor_is_known_in_whatever_form_it_answers(
+    status: int, body: object, headers: dict[str, str]
+) -> None:
+    async with asking("whop") as a:
+        a.server.play(replied(status, body, headers))
+        error = await a.fails()
+    assert error.foreign
+    assert f"answered with a web page in place of data (HTTP {status})" in error.message
+
+
+async def test_a_web_page_that_breaks_off_is_one_all_the_same() -> None:
+    async def cut(exchange: Exchange) -> None:
+        await exchange.head(403, {"Content-Type": "text/html"}, 5_000)
+        await exchange.write(HTML.encode())
+        exchange.ended = True
+
+    async with asking("whop") as a:
+        a.server.play(cut)
+        assert (await a.fails()).foreign
+
+
+@pytest.mark.parametrize("body", [b"", b" ", "Forbidden", b'{"error": "no"}', b'"<html>"'])
+async def test_what_is_no_web_page_is_the_vendors_own_word(body: object) -> None:
+    async with asking("whop") as a:
+        a.server.play(replied(403, body, {"Content-Type": "text/html"}))
+        error = await a.fails()
+    assert (error.foreign, error.status) == (False, 403)
+
+
+@pytest.mark.parametrize("status", [413, 414])
+async def test_a_request_that_is_too_big_for_what_stands_in_front_is_too_big(status: int) -> None:
+    async with asking("whop") as a:
+        a.server.play(replied(status, HTML))
+        assert (await a.fails()).status == status
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
 @pytest.mark.parametrize(
     "body",
@@ -707,9 +796,11 @@ async def test_what_is_no_json_is_said_in_our_words(vendor: str, fault: Fault, s
         b'"' + MARKER.encode() + b'"',
         b'{"error": null, "errors": null, "message": {"x": 1}}',
         b'{"error": "' + MARKER.encode() + b'", "status": "error"}',
-        b'{"status": [', b"\xff\x00", b"[" * 50_000,
+        b'{"status": [',
+        b"\xff\x00",
+        b"[" * 50_000,
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("vendor", VENDORS)
 async def test_any_body_of_an_error_leaves_its_status_what_it_is(
     vendor: str, status: int, body: bytes

@@ -284,20 +284,62 @@ def test_running_out_of_descriptors_is_one_line_a_minute(caplog: pytest.LogCaptu
     assert "ulimit -n" in caplog.text
 
 
-def test_the_same_message_is_logged_again_after_a_minute_and_a_traceback_always() -> None:
+def test_what_callers_put_into_a_message_makes_no_other_message_of_it() -> None:
+    once = OncePerMinute()
+
+    def passes(text: str, *args: object, level: int = logging.INFO) -> bool:
+        return once.filter(logging.LogRecord("x", level, "", 0, text, args, None))
+
+    assert passes("Invalid Host header: evil1.example")
+    assert not any(passes(f"Invalid Host header: evil{n}.example") for n in range(5_000))
+    assert passes("refused a token: %s", "it has expired")
+    assert not passes("refused a token: %s", "its signature is wrong")
+    assert passes("refused subject %s: not in the list", "eve", level=logging.WARNING)
+    for n in range(10_000):
+        passes(f"of its own {n}")
+    assert len(once._logged) <= 1_000
+
+
+def test_the_same_message_is_logged_again_after_a_minute() -> None:
     now = 0.0
     once = OncePerMinute(lambda: now)
 
-    def passes(text: str, fault: bool = False) -> bool:
-        info = (ValueError, ValueError(), None) if fault else None
-        return once.filter(logging.LogRecord("x", logging.WARNING, "", 0, text, (), info))
+    def passes(text: str) -> bool:
+        return once.filter(logging.LogRecord("x", logging.WARNING, "", 0, text, (), None))
 
-    assert [passes("a"), passes("a"), passes("b"), passes("b"), passes("a", fault=True)] == [
-        True,
-        False,
-        True,
-        False,
-        True,
-    ]
+    assert [passes("a"), passes("a"), passes("b"), passes("b")] == [True, False, True, False]
     now = protocol.REPEAT_AFTER_S
     assert passes("a")
+
+
+def test_tracebacks_of_one_line_of_code_are_one_a_minute_whatever_the_errors_and_messages_say(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = 0.0
+    once = OncePerMinute(lambda: now, tracebacks=True)
+    caplog.handler.addFilter(once)
+
+    def fail(text: str) -> None:
+        try:
+            int(text)
+        except ValueError:
+            logging.getLogger("some.server").exception("it failed: %s", text)
+
+    try:
+        for number in range(100):
+            fail(f"not a number {number}")
+        try:
+            float("another")
+        except ValueError:
+            logging.getLogger("some.server").exception("it failed: %s", "another")
+        assert [record.args for record in caplog.records] == [("not a number 0",), ("another",)]
+        now = protocol.REPEAT_AFTER_S
+        fail("again")
+        for _ in range(2):
+            logging.getLogger("some.server").error("a line without one")
+    finally:
+        caplog.handler.removeFilter(once)
+    assert [record.getMessage() for record in caplog.records[2:]] == [
+        "it failed: again",
+        *["a line without one"] * 2,
+    ]

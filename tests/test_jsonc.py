@@ -149,7 +149,7 @@ def test_of_two_members_of_one_name_the_last_counts() -> None:
         ('{"a": 1\n "b": 2}', "line 2, column 2: no comma or '}' where one should be"),
         ('{"a": 1,\n}', "line 1, column 8: a comma with nothing after it before '}'"),
         ("{\n  // servers\n}", "line 2, column 3: a comment, which JSON does not have"),
-        ('{"a": "b\n"}', "line 1, column 7: a text in quotes that does not end well"),
+        ('{"a": "b\n"}', "line 1, column 7: a text in quotes that is not valid"),
         ("{'a': 1}", "line 1, column 2: no name in quotes where one should be"),
         ('{"a": undefined}', "line 1, column 7: 'u' where a value should be"),
         ("{} {}", "line 1, column 4: something after the end"),

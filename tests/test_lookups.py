@@ -6,7 +6,9 @@ import anyio
 import pytest
 
 from audience_mcp.config import Account, Source
+from audience_mcp.core.secrets import Redactor
 from audience_mcp.sources.lookups import AT_ONCE, LookUp, LookUps
+from audience_mcp.sources.runtime import Runtime
 from audience_mcp.sources.signal import ChangeSignal
 from tests.support.clock import FakeClock
 from tests.support.scripted import Direct, Script, settled
@@ -29,7 +31,8 @@ async def test_who_comes_as_the_last_one_leaves_asks_anew_and_is_not_told_that_t
     never, answer = anyio.Event(), {"id": "a1", "name": "One"}
     script, changes = Script(ones={"a1": [(never, answer), answer]}), ChangeSignal(FakeClock())
     async with anyio.create_task_group() as tasks:
-        look_ups = LookUps(source(), script.fetch, tasks, changes)
+        runtime = Runtime(tasks, changes, FakeClock(), Redactor())
+        look_ups = LookUps(source(), script.fetch, runtime)
         first = asked(look_ups)
         first.waiting += 1
         await settled()
@@ -46,7 +49,8 @@ async def test_no_more_than_a_few_are_under_way_at_a_source() -> None:
     never = anyio.Event()
     script = Script(ones={f"a{n}": (never, {"id": f"a{n}"}) for n in range(50)})
     async with anyio.create_task_group() as tasks:
-        look_ups = LookUps(source(), script.fetch, tasks, ChangeSignal(FakeClock()))
+        clock = FakeClock()
+        look_ups = LookUps(source(), script.fetch, Runtime(tasks, ChangeSignal(clock), clock, Redactor()))
         asked = [look_ups.ask(f"a{n}") for n in range(50)]
         await settled()
         assert len(script.asked) == AT_ONCE

@@ -23,13 +23,12 @@ from mcp import Client, StdioServerParameters
 from packaging.requirements import Requirement
 
 from audience_mcp import __version__
-from audience_mcp.config import Settings
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
 from audience_mcp.server.tools import TOOLS
-from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.process import environment
 from tests.support.served import text_of
+from tests.vendors.guide import key_settings
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -80,45 +79,38 @@ def test_the_manifest_is_of_the_package_in_its_version() -> None:
     assert MANIFEST["compatibility"]["runtimes"] == {"python": ">=3.10"}
 
 
-def test_the_manifest_asks_for_every_setting_that_a_vendor_declares_and_hides_the_secret_ones() -> None:
-    declared = {s.variables[0]: s for vendor in built_in_vendors().values() for s in vendor.settings}
-    asked = {name: OPTIONS[name.lower()] for name in ENV if not name.startswith("AUDIENCE_MCP_")}
-    assert list(asked) == list(declared)
+OTHER_FIELDS = {"AUDIENCE_MCP_ENV_FILE": "settings_file", "FURTHER_SETTINGS": "further_settings"}
+
+
+def test_the_form_asks_for_keys_and_accounts_alone_and_hides_the_secret_ones() -> None:
+    declared = {setting.variables[0]: setting for _, setting in key_settings()}
+    asked = {name: OPTIONS[name.lower()] for name in ENV if name not in OTHER_FIELDS}
+    assert set(asked) == set(declared), "python -m tests.vendors.guide renews the manifest"
+    assert not any(name.endswith(("_BASE_URL", "_REGION", "_VERSION", "_RPS")) for name in asked)
     for name, setting in declared.items():
         assert asked[name].get("sensitive", False) is setting.secret, name
         assert setting.description in asked[name]["description"]
-        if setting.default is not None and asked[name]["type"] == "string":
-            assert asked[name]["description"].endswith(f"blank: {setting.default}")
 
 
-def test_the_manifest_asks_for_the_servers_own_settings_within_their_bounds() -> None:
-    default = Settings()
-    own = {name.lower(): OPTIONS[name.lower()] for name in ENV if name.startswith("AUDIENCE_MCP_")}
-    bounds = {name: (o["default"], o.get("min"), o.get("max")) for name, o in own.items()}
-    assert bounds == {
-        "audience_mcp_deadline_s": (default.deadline_s, 1, 3600),
-        "audience_mcp_cache_s": (default.cache_s, 0, 86_400),
-        "audience_mcp_max_chars": (default.max_chars, 4_000, 1_000_000),
-        "audience_mcp_log_level": (default.log_level, None, None),
-        "audience_mcp_store": (default.store or "", None, None),
-    }
-    rate = next(s for v in built_in_vendors().values() for s in v.settings if s.role == "max_rps")
-    option = OPTIONS[rate.variables[0].lower()]
-    assert (str(option["default"]), option["min"], option["max"]) == (rate.default, 0.01, 1000)
+def test_the_vendors_that_most_people_have_stand_first_and_what_is_for_few_last() -> None:
+    assert next(iter(OPTIONS)) == "mailchimp_api_key"
+    assert list(OPTIONS)[-2:] == list(OTHER_FIELDS.values())
+    assert OPTIONS["settings_file"]["type"] == "file"
+    assert OPTIONS["further_settings"]["sensitive"] is True
 
 
 def test_no_option_is_required_and_each_has_a_default_because_hosts_pass_on_blank_ones_unexpanded() -> None:
     for name, option in OPTIONS.items():
         assert option["required"] is False, name
         assert "default" in option, name
-        assert option["type"] in ("string", "number")
-        assert isinstance(option["default"], str) is (option["type"] == "string")
+        assert option["type"] in ("string", "file")
+        assert option["default"] == ""
 
 
 def test_every_option_reaches_the_server_as_the_variable_of_its_name() -> None:
-    assert {name.lower(): value for name, value in ENV.items()} == {
-        name: f"${{user_config.{name}}}" for name in OPTIONS
-    }
+    fields = {name: OTHER_FIELDS.get(name, name.lower()) for name in ENV}
+    assert {name: f"${{user_config.{field}}}" for name, field in fields.items()} == ENV
+    assert list(fields.values()) == list(OPTIONS)
 
 
 def test_mcpb_is_pinned_exactly_and_the_lock_file_names_no_registry() -> None:
@@ -139,9 +131,14 @@ def test_the_bundle_holds_the_sources_and_what_uv_needs_and_no_tests(tmp_path: P
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     top = {name for name in files if "/" not in name}
     assert top == {
-        "manifest.json", "server.py", "requirements.txt", ".mcpbignore", "README.md", "LICENSE",
+        "manifest.json",
+        "server.py",
+        "requirements.txt",
+        ".mcpbignore",
+        "README.md",
+        "LICENSE",
         "pyproject.toml",
-    }  # fmt: skip
+    }
     sources = ROOT / "audience_mcp"
     assert files - top == {
         path.relative_to(ROOT).as_posix()
@@ -301,14 +298,13 @@ async def asked_of_two_vendors(server: StdioServerParameters, version: str) -> N
 def keys(origin: str) -> dict[str, str]:
     """What a user with Batch and Whop fills in."""
     variables = Sandbox().environment(origin)
-    filled = {
-        name.lower(): value for name, value in variables.items() if name.startswith(("BATCH_", "WHOP_"))
-    }
-    assert set(filled) <= set(OPTIONS)
-    return filled
+    mine = {name: value for name, value in variables.items() if name.startswith(("BATCH_", "WHOP_"))}
+    further = "; ".join(f"{name}={value}" for name, value in mine.items() if name.lower() not in OPTIONS)
+    fields = {name.lower(): value for name, value in mine.items() if name.lower() in OPTIONS}
+    return fields | {"further_settings": further}
 
 
-@pytest.mark.parametrize("blank", ["default", "empty", "literal"])
+@pytest.mark.parametrize("blank", ["default", "empty", pytest.param("literal", marks=pytest.mark.slow)])
 async def test_the_bundle_starts_whatever_a_host_makes_of_options_left_blank(
     tmp_path: Path, blank: str
 ) -> None:
@@ -326,6 +322,26 @@ async def test_with_nothing_filled_in_the_bundle_starts_and_says_what_to_set(tmp
         result = await client.call_tool("list_audiences", {})
     assert result.is_error
     assert "No vendor is configured yet." in text_of(result)
+    assert "Settings > Extensions > Audiences" in text_of(result)
+    assert "audience-mcp check" not in text_of(result)
+
+
+async def test_a_settings_file_and_further_accounts_reach_the_bundle(tmp_path: Path) -> None:
+    folder, file = tmp_path / "bundle", tmp_path / "keys.env"
+    build.assemble(folder)
+    async with serve() as origin:
+        given = keys(origin)
+        file.write_text(
+            f"WHOP_API_KEY={given.pop('whop_api_key')}\nWHOP_ACCOUNT_ID={given.pop('whop_account_id')}\n"
+        )
+        file.chmod(0o600)
+        given["settings_file"] = str(file)
+        given["further_settings"] += f";\nBATCH_PROJECT_KEY_ACME={given.pop('batch_project_key')}"
+        async with Client(without_uv(as_host(folder, given, "literal"), folder)) as client:
+            result = await client.call_tool("list_audiences", {"limit": 0})
+    answer = result.structured_content
+    assert isinstance(answer, dict), result.content
+    assert {report["source"] for report in answer["sources"]} == {"batch-acme", "whop"}
 
 
 @pytest.mark.usefixtures("tools")
@@ -342,7 +358,7 @@ def test_the_manifest_passes_mcpbs_own_validation() -> None:
 
 
 @pytest.mark.usefixtures("tools")
-@pytest.mark.parametrize("given", [{}, {"whop_api_key": "key", "audience_mcp_deadline_s": "60"}])
+@pytest.mark.parametrize("given", [{}, {"whop_api_key": "key", "further_settings": "A=60"}])
 def test_the_server_is_started_here_as_mcpbs_own_code_would_start_it(
     tmp_path: Path, given: dict[str, str]
 ) -> None:

@@ -68,11 +68,12 @@ def test_the_guide_to_vendors_that_the_readme_leads_to_names_every_variable_with
                 assert setting.default in VENDORS
 
 
-def test_no_adapter_has_more_than_100_lines() -> None:
-    # What does not fit is either not this one API's, or belongs into `vendors/base.py` and its neighbours.
+def test_no_adapter_holds_a_comment_that_switches_a_check_off() -> None:
+    # What a check finds in an adapter is a question to the kit.
+    suppression = re.compile(r"#.*(fmt: *(skip|off)|isort: *skip|noqa|type: *ignore)")
     folder = ROOT / "audience_mcp" / "vendors"
-    lines = {name: len((folder / f"{name}.py").read_text(encoding="utf-8").splitlines()) for name in BUILT_IN}
-    assert {name: count for name, count in lines.items() if count > 100} == {}
+    for name in BUILT_IN:
+        assert not suppression.search((folder / f"{name}.py").read_text(encoding="utf-8")), name
 
 
 def test_no_file_holds_a_path_of_a_machine_or_a_registrys_address() -> None:

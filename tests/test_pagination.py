@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from audience_mcp.core.errors import UnexpectedShape
-from audience_mcp.vendors import Cursor, Listing, NextLink, Offset, PageNumber, Request, SinglePage
+from audience_mcp.vendors import Cursor, NextLink, Offset, PageNumber, Request, SinglePage
 from audience_mcp.vendors.pagination import Paging, put
 from audience_mcp.vendors.parsing import values_at
 
@@ -109,6 +109,24 @@ def test_an_offset_goes_on_until_the_total_is_reached(rows: int, total: int | No
     assert follow(Offset(), Offset().start(GET), {}, rows, total) == expected
 
 
+@pytest.mark.parametrize(
+    ("rows", "total", "expected"),
+    [
+        (2, None, (True, {"offset": "2"})),
+        (0, None, (False, None)),
+        (0, 5, (True, None)),  # where there is a total, it decides
+        (2, 2, (False, {"offset": "2"})),
+        (2, 0, (True, {"offset": "2"})),
+        (0, 0, (False, None)),
+    ],
+)
+def test_an_empty_page_is_an_offsets_end_where_the_api_says_so_and_gives_no_total(
+    rows: int, total: int | None, expected: object
+) -> None:
+    paging = Offset(empty_is_end=True)
+    assert follow(paging, paging.start(GET), {}, rows, total) == expected
+
+
 def test_an_offset_counts_the_rows_that_came_and_not_those_asked_for() -> None:
     first = Offset().start(GET)
     _, second = Offset().follow(first, {}, 1, 9)
@@ -165,14 +183,23 @@ def test_no_offsets_are_known_beforehand_where_something_else_decides(
 
 @pytest.mark.parametrize(
     ("rows", "counted", "more"),
-    [(300, 300, True), (300, 900, True), (20, 20, False), (20, 320, False), (0, 300, False), (20, 900, True),
-     (300, None, True), (20, None, False), (20, "x", False)],
-)  # fmt: skip
+    [
+        (300, 300, True),
+        (300, 900, True),
+        (20, 20, False),
+        (20, 320, False),
+        (0, 300, False),
+        (20, 900, True),
+        (300, None, True),
+        (20, None, False),
+        (20, "x", False),
+    ],
+)
 def test_a_number_that_may_be_of_the_page_alone_never_ends_an_offset_after_a_full_page(
     rows: int, counted: object, more: bool
 ) -> None:
-    paging = Offset(full_page=300, counted="n")
-    got, _ = paging.follow(GET.with_params(offset="300"), {"n": counted}, rows, None)
+    paging = Offset(full_page="limit", counted="n")
+    got, _ = paging.follow(GET.with_params(offset="300", limit="300"), {"n": counted}, rows, None)
     assert got is more
     assert list(paging.plan(GET, {"n": counted}, rows, 900)) == []
 
@@ -193,9 +220,8 @@ def test_the_first_page_has_its_number(first: int) -> None:
 
 @pytest.mark.parametrize(
     ("body", "expected"),
-    [({"last": 3}, True), ({"last": "3"}, True), ({"last": 1}, False), ({"last": 0}, False), ({}, None),
-     ({"last": "x"}, None)],
-)  # fmt: skip
+    [({"last": 3}, True), ({"last": "3"}, True), ({"last": 1}, False), ({}, None), ({"last": "x"}, None)],
+)
 def test_a_page_number_goes_on_until_the_last_one(body: object, expected: bool | None) -> None:
     paging = PageNumber(last="last")
     more, following = paging.follow(paging.start(GET), body, 2, None)
@@ -204,10 +230,19 @@ def test_a_page_number_goes_on_until_the_last_one(body: object, expected: bool |
     assert following.params["page"] == "2"
 
 
+@pytest.mark.parametrize(("rows", "more"), [(0, False), (1, None), (100, None)])
+def test_a_page_beyond_the_last_one_ends_a_list_only_where_it_has_no_rows(
+    rows: int, more: bool | None
+) -> None:
+    for paging, total in ((PageNumber(last="last"), None), (PageNumber(per_page="n"), 0)):
+        request = paging.start(GET.with_params(n="100"))
+        assert paging.follow(request, {"last": 0}, rows, total)[0] is more
+
+
 @pytest.mark.parametrize(("rows", "more"), [(100, True), (101, True), (99, False), (0, False)])
 def test_a_full_page_is_asked_after_only_where_an_api_has_no_other_sign(rows: int, more: bool) -> None:
-    paging = PageNumber(full_page=100)
-    assert paging.follow(paging.start(GET), {}, rows, None)[0] is more
+    for paging in (PageNumber(full_page=100), PageNumber(full_page="size")):
+        assert paging.follow(paging.start(GET.with_params(size="100")), {}, rows, None)[0] is more
     silent = PageNumber()
     assert silent.follow(silent.start(GET), {}, rows, None)[0] is None
 
@@ -217,6 +252,19 @@ def test_page_numbers_are_known_after_the_first_page_where_the_last_one_is() -> 
     plan = paging.plan(paging.start(GET), {"meta": {"last": 4}}, 2, None)
     assert [request.params["page"] for request in plan] == ["2", "3", "4"]
     assert list(PageNumber(full_page=2).plan(paging.start(GET), {}, 2, 9)) == []
+
+
+@pytest.mark.parametrize(("total", "last"), [(0, 1), (1, 1), (100, 1), (101, 2), (260, 3), (None, None)])
+def test_the_last_page_follows_from_the_total_where_an_api_says_that_alone(
+    total: int | None, last: int | None
+) -> None:
+    for first in (0, 1):
+        paging = PageNumber(first=first, per_page="n")
+        start = paging.start(GET.with_params(n="100"))
+        plan = paging.plan(start, {}, 100, total)
+        assert [each.params["page"] for each in plan] == [str(first + n) for n in range(1, last or 1)]
+        more, _ = paging.follow(start, {}, 0, total)
+        assert more is (None if last is None else last > 1)
 
 
 def test_page_numbers_go_into_a_body_too() -> None:
@@ -261,12 +309,11 @@ def test_a_cursor_beside_the_link_is_taken_in_place_of_the_one_in_it() -> None:
 
 
 def test_a_link_is_followed_as_it_is_only_where_no_parameter_is_named() -> None:
-    listing = Listing("list", "rows", NextLink("next"), pace="slow")
-    first = listing.request({})
+    first = Request("list", pace="slow")
     _, following = NextLink("next").follow(first, {"next": "https://x.example/p2"}, 2, None)
     assert following == Request("https://x.example/p2")
     assert following is not None
-    assert (following.listing, following.pace) == (listing, "slow")
+    assert (following.purpose, following.pace) == ("list", "slow")
 
 
 # Ranges of places, and requests

@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, TextContent
 
-from tests.support.served import connected
+from tests.support.served import FOUR, connected
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +74,12 @@ async def test_every_call_that_a_prompt_names_is_answered_in_full(
             assert not result.is_error, result.content
             answer: Any = result.structured_content
             assert answer["complete"] is True
-            read = {source["source"] for source in answer["sources"]}
+            # Sources without a match are one line in the notes.
+            notes = " ".join(answer.get("notes", []))
+            reported = {source["source"] for source in answer["sources"]}
+            read = reported | {
+                source for source in FOUR if f" {source}" in notes.partition("no match in:")[2]
+            }
             assert read == {arguments["source"]} if "source" in arguments else len(read) == 4
 
 
@@ -88,13 +93,29 @@ async def test_the_weekly_report_asks_for_the_last_seven_days_where_nothing_is_s
         assert "since 2026-02-03" in await text_of(there.client, "weekly_report", {"since": "2026-02-03"})
 
 
-async def test_the_health_prompt_finds_what_failed_and_what_is_empty() -> None:
+async def test_the_health_prompt_finds_all_that_needs_attention_in_one_call() -> None:
     async with connected() as there:
-        failed, smallest = calls_in(await text_of(there.client, "audience_health"))
-        result: Any = (await there.client.call_tool(*failed)).structured_content
-        assert {row["status"] for row in result["audiences"]} == {"failed"}
-        result = (await there.client.call_tool(*smallest)).structured_content
-        assert result["audiences"][0]["size"] == min(row.get("size", 0) for row in result["audiences"])
+        (call,) = calls_in(await text_of(there.client, "audience_health"))
+        result: Any = (await there.client.call_tool(*call)).structured_content
+    groups = {group["key"]: group for group in result["groups"]}
+    assert {"failed", "empty", "duplicate_name", "test_or_copy"} <= groups.keys()
+    assert all(group["members"] for group in groups.values())
+    assert any("without any issue" in note for note in result["notes"])
+
+
+async def test_the_stale_prompt_finds_the_longest_unchanged_first() -> None:
+    async with connected(environment={"AUDIENCE_MCP_MAX_CHARS": "1000000"}) as there:
+        (call,) = calls_in(await text_of(there.client, "stale_audiences", {"days": "30"}))
+        result: Any = (await there.client.call_tool(*call)).structured_content
+        whole: Any = (
+            await there.client.call_tool("list_audiences", {"detail": "full", "limit": 999})
+        ).structured_content
+        assert whole["returned"] == whole["matched"]
+    dates = [row["updated_at"] for row in result["audiences"]]
+    assert (
+        dates == sorted(row["updated_at"] for row in whole["audiences"] if "updated_at" in row)[: len(dates)]
+    )
+    assert len(dates) > 5
 
 
 @pytest.mark.parametrize(
@@ -120,10 +141,13 @@ async def test_what_cannot_be_asked_is_refused_with_what_can(
             assert word in raised.value.error.message
 
 
-async def test_an_argument_left_empty_counts_as_left_out() -> None:
+@pytest.mark.parametrize("words", [" ", "null", "None", "all", " Any "])
+async def test_an_argument_that_says_nothing_counts_as_left_out(words: str) -> None:
     async with connected() as there:
-        text = await text_of(there.client, "audience_health", {"source": " "})
+        text = await text_of(there.client, "audience_health", {"source": words})
         assert all("sources" not in asked for _, asked in calls_in(text))
+        since = await text_of(there.client, "weekly_report", {"since": "none"})
+        assert since == await text_of(there.client, "weekly_report", {})
 
 
 async def test_names_of_sources_are_completed_and_nothing_else_is() -> None:

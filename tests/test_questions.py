@@ -1,5 +1,6 @@
 """The tools' parameters: what is taken, and what is said of what is not."""
 
+import time
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
 from audience_mcp.core.errors import ToolError
 from tests.support.examples import examples
+from tests.support.served import connected
 
 ALL = (
-    "sources, search, type, status, min_size, max_size, created_since, created_before, updated_since, "
-    "updated_before, compare_to, group_by, sort, limit, offset, detail, refresh"
+    "sources, search, type, status, kind, issue, missing_in, min_size, max_size, created_since, "
+    "created_before, updated_since, updated_before, compare_to, as_of, min_change, max_change, "
+    "group_by, sort, limit, offset, detail, refresh"
 )
 
 
@@ -66,13 +69,87 @@ def test_a_hostile_argument_name_is_shown_cleaned_and_cut() -> None:
     assert len(said) < 400
 
 
+def test_several_unknown_arguments_are_named_and_the_allowed_ones_listed_once() -> None:
+    assert refusal(color="x", limt=3) == (
+        f"There is no argument 'color'. There is no argument 'limt'. Did you mean 'limit'? Allowed: {ALL}."
+    )
+
+
+HOSTS: dict[str, dict[str, Any]] = {
+    "n8n": {"toolCallId": "call_0BCI", "sessionId": "1", "action": "x", "chatInput": "y"}
+}
+HOSTS["Cline"] = {"task_progress": "- [x] asked"}
+HOSTS["others"] = {"tool_call_id": "1", "_meta": None}
+
+
+@pytest.mark.parametrize("own", HOSTS.values(), ids=HOSTS.keys())
+def test_what_a_host_adds_to_every_call_is_ignored_and_said(own: dict[str, Any]) -> None:
+    question = listing(limit=0, **own)
+    assert question.model_dump() == listing(limit=0).model_dump()
+    assert question.notes == (f"Ignored, as arguments of the host: {', '.join(own)}.",)
+    assert parse_arguments(GetQuery, {"audience": "x", **own}).notes == question.notes
+
+
+@pytest.mark.parametrize("word", ["null", " NULL ", "undefined", "None", "none", ""])
+@pytest.mark.parametrize("name", ALL.split(", "))
+def test_a_word_for_nothing_is_nothing(name: str, word: str) -> None:
+    assert listing(**{name: word}).model_dump() == ListQuery().model_dump()
+
+
+@pytest.mark.parametrize("name", ["sources", "type", "status"])
+@pytest.mark.parametrize(
+    "given", [["null"], [""], [None], '["null", "none"]', "null,", "all", "Any", ["all"], []]
+)
+def test_words_for_nothing_and_everything_in_lists_restrict_nothing(name: str, given: object) -> None:
+    assert listing(**{name: given}).model_dump() == ListQuery().model_dump()
+
+
+def test_words_for_nothing_beside_others_are_left_out_and_all_wins() -> None:
+    assert listing(sources=["batch", "null", ""]).sources == ["batch"]
+    assert listing(sources=["batch", "all"]).sources is None
+    assert parse_arguments(GetQuery, {"audience": "x", "source": "any"}).source is None
+
+
+def test_a_search_of_null_is_dropped_and_said_and_other_words_are_words() -> None:
+    assert "search came as null and was not applied" in listing(search="null").notes[0]
+    assert listing(search="").notes == ()
+    for words in ("all", "any", '"null"', "null hypothesis"):
+        assert (listing(search=words).search, listing(search=words).notes) == (words, ())
+
+
+@pytest.mark.parametrize("given", [[], [""]])
+def test_a_search_for_nothing_asks_for_everything(given: list[Any]) -> None:
+    assert listing(search=given).search is None
+    assert listing(search=given).notes == ()
+
+
+@pytest.mark.parametrize("given", [["null"], [None], ["none", None]])
+def test_a_list_of_nulls_is_a_search_of_null(given: list[Any]) -> None:
+    assert listing(search=given).search is None
+    assert "search came as null and was not applied" in listing(search=given).notes[0]
+    assert listing(search=[*given, "vip"]).search == "vip"
+
+
+@pytest.mark.parametrize("word", ["null", "all", "none", "undefined", "any"])
+def test_an_audience_may_be_called_anything(word: str) -> None:
+    assert parse_arguments(GetQuery, {"audience": word}).audience == word
+
+
+def test_bounds_that_are_none_and_the_one_that_asks_for_empty_audiences() -> None:
+    assert (listing(min_size=0).min_size, listing(min_size=-1).min_size) == (None, None)
+    assert (listing(max_size=-1).max_size, listing(max_size="-1").max_size) == (None, None)
+    assert listing(max_size=0).max_size == 0
+    assert "only empty audiences match" in listing(max_size=0, limit=0).notes[0]
+    assert refusal(min_size=-2) == "'min_size' must be -1 or more."
+
+
 def test_every_fault_is_told_at_once() -> None:
     said = refusal(limit=-1, detail="all", sort="biggest")
 
     assert said.count("must be") == 3
 
 
-@pytest.mark.parametrize("text", ["1000", " 1000 ", "1,000", "+1000", 1000.0, 1000])
+@pytest.mark.parametrize("text", ["1000", " 1000 ", "1,000", "1 000", "+1000", 1000.0, 1000])
 def test_numbers_may_come_as_text(text: object) -> None:
     question = listing(min_size=text, max_size=text, limit=text, offset=text)
 
@@ -82,7 +159,23 @@ def test_numbers_may_come_as_text(text: object) -> None:
 @pytest.mark.parametrize("name", ["min_size", "max_size", "limit", "offset"])
 @pytest.mark.parametrize(
     "value",
-    [True, False, "many", "1e3", "1.5", 1.5, [1], {}, float("nan"), float("inf"), "٣", "9" * 5000],
+    [
+        True,
+        False,
+        "many",
+        "1e3",
+        "1.5",
+        "1,5",
+        "1,00",
+        "10 0",
+        1.5,
+        [1],
+        {},
+        float("nan"),
+        float("inf"),
+        "٣",
+        "9" * 5000,
+    ],
 )
 def test_what_is_no_whole_number_is_refused_as_such(name: str, value: object) -> None:
     assert refusal(**{name: value}).startswith(f"'{name}' must be a whole number")
@@ -122,9 +215,9 @@ def test_sources_may_be_a_list_json_in_text_or_comma_separated(given: object) ->
     assert listing(sources=given).sources == ["batch", "whop"]
 
 
-@pytest.mark.parametrize("given", [7, True, {"batch": 1}, [1], [["batch"]], "[1]", [None]])
+@pytest.mark.parametrize("given", [7, True, {"batch": 1}, [1], [["batch"]], "[1]"])
 def test_sources_that_are_no_list_of_names_are_refused(given: object) -> None:
-    assert refusal(sources=given) == "'sources' must be a list of source or vendor names."
+    assert refusal(sources=given) == "'sources' must be a list of names."
 
 
 def test_a_list_in_text_that_is_no_json_is_taken_as_names() -> None:
@@ -134,9 +227,16 @@ def test_a_list_in_text_that_is_no_json_is_taken_as_names() -> None:
 
 @pytest.mark.parametrize(
     ("name", "given", "taken"),
-    [("type", "Lookalike", "lookalike"), ("status", " FAILED ", "failed"), ("sort", "Newest", "newest")],
+    [
+        ("type", "Lookalike", ["lookalike"]),
+        ("type", "static, Dynamic", ["static", "dynamic"]),
+        ("status", " FAILED ", ["failed"]),
+        ("status", '["failed", "Partial"]', ["failed", "partial"]),
+        ("sort", "Newest", "newest"),
+        ("group_by", " Source", "source"),
+    ],
 )
-def test_words_of_a_choice_are_taken_in_any_case(name: str, given: str, taken: str) -> None:
+def test_words_of_a_choice_are_taken_in_any_case(name: str, given: str, taken: object) -> None:
     assert getattr(listing(**{name: given}), name) == taken
 
 
@@ -145,11 +245,15 @@ def test_words_of_a_choice_are_taken_in_any_case(name: str, given: str, taken: s
     [
         ("type", "static, dynamic, lookalike or unknown"),
         ("status", "ready, processing, partial, failed or unknown"),
-        ("sort", "size, size_asc, name, newest, oldest, updated, growth or decline"),
+        (
+            "sort",
+            "size, size_asc, name, newest, oldest, updated, updated_asc, growth, decline, growth_pct or "
+            "decline_pct",
+        ),
         ("detail", "concise or full"),
     ],
 )
-@pytest.mark.parametrize("value", ["custom", 7, True, ["static"], {}])
+@pytest.mark.parametrize("value", ["custom", 7, True, ["custom"], {}])
 def test_another_word_is_refused_with_those_there_are(name: str, allowed: str, value: object) -> None:
     assert refusal(**{name: value}) == f"'{name}' must be one of {allowed}."
 
@@ -208,6 +312,9 @@ def test_an_audience_must_be_said() -> None:
 
 def test_an_id_that_looks_like_a_number_may_come_as_one() -> None:
     assert parse_arguments(GetQuery, {"audience": 31112}).audience == "31112"
+    assert parse_arguments(GetQuery, {"audience": 31112.0}).audience == "31112"
+    assert listing(limit="5.0").limit == 5
+    assert refusal(limit="10.000") == "'limit' must be a whole number such as 10000."
     assert refusal(GetQuery, audience=True) == "'audience' must be text."
 
 
@@ -238,3 +345,34 @@ def test_any_arguments_are_a_question_or_are_refused_in_words_of_our_own(
             assert foreign not in said
     else:
         assert isinstance(question, kind)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {f"argument{n}": 1 for n in range(300_000)},
+        {"type": ["bad"] * 300_000},
+        {"sources": ["x" * 10_000_000]},
+        {"x" * 10_000_000: 1},
+    ],
+    ids=["many names", "many values", "a long value", "a long name"],
+)
+def test_arguments_that_would_take_long_to_read_are_refused_at_once(arguments: dict[str, Any]) -> None:
+    before = time.process_time()
+    assert refusal(**arguments) == (
+        "The arguments are too long: together they may have at most 200,000 characters."
+    )
+    assert time.process_time() - before < 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "arguments",
+    [{f"a{n}": 1 for n in range(30_000)}, {"type": ["bad"] * 40_000}, {"sources": ["*a" * 90_000]}],
+    ids=["names", "values", "a pattern"],
+)
+async def test_the_longest_arguments_that_are_read_hold_nobody_up(arguments: dict[str, Any]) -> None:
+    async with connected() as there:
+        before = time.process_time()
+        assert (await there.client.call_tool("list_audiences", arguments)).is_error
+        assert time.process_time() - before < 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import anyio
@@ -12,9 +12,9 @@ from audience_mcp.catalog.catalog import Catalog
 from audience_mcp.catalog.models import AudienceList
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.errors import ToolError, VendorError
-from audience_mcp.sources.freshness import RESUME_AFTER_PAGE_S
 from audience_mcp.sources.reader import UNATTENDED_S
-from audience_mcp.vendors import Page, Request
+from audience_mcp.sources.reading import RESUME_AFTER_PAGE_S
+from audience_mcp.vendors import Listing, Page, as_object
 from tests.support.clock import FakeClock
 from tests.support.scripted import Acme, Direct, Script, catalog_of, rows, settled
 
@@ -302,12 +302,12 @@ async def test_a_reading_that_nobody_waits_for_any_more_pauses_and_is_gone_on_wi
 
 async def test_a_vendor_whose_code_fails_costs_neither_the_server_nor_the_other_sources() -> None:
     class Picky(Acme):
-        def page(self, body: object, request: Any) -> Any:
-            if body == "boom":
+        def page(self, page: Page, body: object) -> Page:
+            if "boom" in as_object(body):
                 raise ZeroDivisionError
-            return super().page(body, request)
+            return page
 
-    scripts = {"acme": Script({"": "boom"}), "other": Script({"": {"rows": rows(5)}})}
+    scripts = {"acme": Script({"": {"rows": [], "boom": True}}), "other": Script({"": {"rows": rows(5)}})}
     async with catalog_of(FakeClock(), scripts, kind=Picky) as catalog:
         answer = await ask(catalog)
         assert (answer.matched, answer.sum_of_sizes, answer.complete) == (1, 5, False)
@@ -399,16 +399,21 @@ async def test_a_refresh_reads_again_though_another_call_still_waits_for_another
         gate.set()
 
 
-@pytest.mark.parametrize("part", ["list_request", "page", "row_id", "row", "get_request", "parse_one"])
+@pytest.mark.parametrize("part", ["request", "page", "row", "talk_of_one", "refine", "vendor's page"])
 async def test_a_fault_in_a_vendors_code_leaves_the_other_sources_their_answers(part: str) -> None:
-    class Faulty(Direct):
-        def headers(self, values: Any) -> Any:
-            return {}
-
     def fails(*args: object) -> Any:
         raise ZeroDivisionError
 
-    setattr(Faulty, part, fails)
+    class Broken(Listing):
+        """A listing whose code fails."""
+
+    class Faulty(Direct):
+        listings = (
+            Broken(**{f.name: getattr(Direct.listings[0], f.name) for f in fields(Listing) if f.init}),
+        )
+
+    of_vendor = part in ("refine", "vendor's page")
+    setattr(Faulty if of_vendor else Broken, part.split()[-1], fails)
     good, bad = Direct(), Faulty()
     scripts = {
         "good": Script({"": {"rows": rows(5)}}, {"a1": {"id": "a1"}}),
@@ -423,11 +428,9 @@ async def test_a_fault_in_a_vendors_code_leaves_the_other_sources_their_answers(
 
 async def test_a_vendors_row_of_the_wrong_types_is_unknown_and_not_a_fault() -> None:
     class Loose(Acme):
-        def row(self, raw: Any, id: str) -> Any:
-            row = super().row(raw, id)
-            row.size, row.type, row.status = raw.get("size"), "odd", "odd"  # type: ignore[assignment]
-            row.name, row.id, row.details = 7, None, ["x"]  # type: ignore[assignment]
-            return row
+        def refine(self, row: Any, raw: Any, listing: Listing) -> None:
+            row.size, row.type, row.status = raw.get("size"), "odd", "odd"
+            row.name, row.id, row.details = 7, None, ["x"]
 
     script = Script(
         {"": {"rows": [{"id": "a1", "size": "12"}, {"id": "a2", "size": -1}, {"id": "a3", "size": "x"}]}}
@@ -537,7 +540,7 @@ async def test_the_last_complete_reading_is_not_shown_after_a_day() -> None:
 
 async def test_a_plug_in_that_tries_to_leave_the_program_ends_its_own_source_alone() -> None:
     class Leaving(Acme):
-        def page(self, body: object, request: Any) -> Any:
+        def page(self, page: Page, body: object) -> Page:
             raise SystemExit(3)
 
     scripts = {"good": Script({"": {"rows": rows(5)}}), "bad": Script({"": {"rows": rows(6)}})}
@@ -582,8 +585,7 @@ async def test_another_page_is_always_expected_while_the_vendor_says_there_is_on
 class Noted(Acme):
     """Says the same of each of its pages, and something more of the last."""
 
-    def page(self, body: object, request: Request) -> Page:
-        page = super().page(body, request)
+    def page(self, page: Page, body: object) -> Page:
         return replace(
             page, note="sizes are of yesterday" if page.more else "archived audiences are left out"
         )

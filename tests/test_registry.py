@@ -13,8 +13,11 @@ from audience_mcp.vendors import Vendor
 from audience_mcp.vendors.registry import BUILT_IN, built_in_vendors, load_vendors
 
 GOOD = """
-import re
-from audience_mcp.vendors import Setting, Vendor
+from audience_mcp.vendors import Bearer, Fields, Listing, Rate, Setting, Vendor
+
+LISTS = Listing("lists", kind="list", rows="data", fields=Fields("size"), counts="people", ids="[0-9]+")
+OTHER = Listing("others", kind="other", rows="data", fields=Fields("size"), counts="people", ids="[0-9]+")
+MORE = Listing("more", kind="more", rows="data", fields=Fields("size"), counts="people", ids="[0-9]+")
 
 class Acme(Vendor):
     name = "acme"
@@ -23,8 +26,7 @@ class Acme(Vendor):
         Setting("api_key", ("ACME_KEY",), "Key", required=True, secret=True),
         Setting("base_url", ("ACME_URL",), "Base URL", default="https://acme.example"),
     )
-    size_counts = "people"
-    id_shape = re.compile("[0-9]+")
+    listings = (LISTS,)
 """
 Registered = Callable[..., Mapping[str, Vendor]]
 
@@ -89,7 +91,70 @@ def test_another_package_adds_a_vendor_that_is_configured_like_any_other(registe
             "no setting has the role base_url and a default",
         ),
         (GOOD.replace("required=True, ", ""), "no setting is required"),
-        (GOOD.replace('re.compile("[0-9]+")', '"[0-9]+"'), "its id_shape is not a compiled pattern"),
+        (GOOD.replace("    listings = (LISTS,)\n", ""), "it does not set listings"),
+        (GOOD.replace("(LISTS,)", "()"), "its listings are not a tuple of at least one Listing"),
+        (GOOD.replace("(LISTS,)", '("lists",)'), "its listings are not a tuple of at least one Listing"),
+        (GOOD.replace('ids="[0-9]+"', 'ids="[0-9"'), "the ids of 'lists' are not a regular expression"),
+        (GOOD.replace('ids="[0-9]+"', "ids=7"), "the ids of 'lists' are not a regular expression"),
+        (
+            GOOD.replace("(LISTS,)", "(LISTS, OTHER)").replace('kind="other", ', ""),
+            "some of its listings have a kind and others have none",
+        ),
+        (
+            GOOD.replace("(LISTS,)", "(OTHER,)").replace('kind="other"', "within=LISTS"),
+            "'others' lies within another listing, and has no kind",
+        ),
+        (
+            GOOD.replace("(LISTS,)", "(OTHER, LISTS)").replace('kind="other"', 'kind="other", within=LISTS'),
+            "'others' lies within a listing that does not come before it",
+        ),
+        *(
+            (
+                GOOD.replace("(LISTS,)", "(LISTS, OTHER, MORE)").replace('kind="more"', bare),
+                "'more' can be bare only beside all its other listings, and within none",
+            )
+            for bare in (
+                'kind="more", bare_beside=(LISTS,)',
+                'kind="more", bare_beside=(LISTS, OTHER), within=LISTS',
+            )
+        ),
+        (
+            GOOD.replace('Setting("api_key"', 'Setting("token"'),
+            "no setting has the role api_key, which its auth needs",
+        ),
+        (
+            GOOD + '    auth = Bearer("api_key"), Bearer("oauth")\n',
+            "no setting has the role oauth, which its auth needs",
+        ),
+        (
+            GOOD.replace("Bearer, Fields", "Bearer, Exchange, Fields")
+            + '    auth = Exchange("/t", {}, roles=("api_key",), optional=("secret",))\n',
+            "no setting has the role secret, which its auth needs",
+        ),
+        (
+            GOOD + '    headers = {"X-Region": "{region}"}\n',
+            "no setting has the role region, which its header X-Region needs",
+        ),
+        (
+            GOOD + '    error_hints = {"unauthorized": "Check {key}."}\n',
+            "no setting has the role key, which its error hint for 'unauthorized' needs",
+        ),
+        (
+            GOOD + '    limits = {"": [Rate(setting="max_rps")]}\n',
+            "no setting has the role max_rps, which one of its limits needs",
+        ),
+        (
+            GOOD.replace('Listing("lists"', 'Listing("lists", json={"in": ["{shop}"]}'),
+            "no setting has the role shop, which 'lists' needs",
+        ),
+        (
+            GOOD.replace('Listing("lists"', 'Listing("{project}/lists"'),
+            "no setting has the role project, which '{project}/lists' needs",
+        ),
+        (
+            GOOD.replace('kind="list"', 'params={"of": "{parent}"}, kind="list"'),
+            "no setting has the role parent, which 'lists' needs",
+        ),
     ],
 )
 def test_a_vendor_that_cannot_be_used_is_left_out_and_told_in_the_log(
@@ -133,9 +198,13 @@ from audience_mcp.server.tools import build_server
 startup = Startup({"WHOP_API_KEY": "made-up-key", "WHOP_ACCOUNT_ID": "biz_1"}, sandbox=False)
 startup.start_log()
 build_server(startup.configuration, startup.open_catalog)
-print(*sorted(name for name in sys.modules if name.startswith("audience_mcp.vendors.")))
+print(*sorted(name for name in sys.modules if name.startswith("audience_mcp.")))
 """
     ran = [sys.executable, "-c", program]
     done = subprocess.run(ran, capture_output=True, text=True, timeout=60, check=True)
-    loaded = {name.rpartition(".")[2] for name in done.stdout.split()}
+    there = done.stdout.split()
+    loaded = {name.rpartition(".")[2] for name in there if name.startswith("audience_mcp.vendors.")}
     assert loaded & set(BUILT_IN) == {"whop"}
+    # What only answers need is imported with the catalog.
+    assert not [name for name in there if name.startswith(("audience_mcp.sources", "audience_mcp.store."))]
+    assert "audience_mcp.catalog.catalog" not in there

@@ -1,20 +1,29 @@
 """What a vendor's answer says: its JSON, its status in our words, and how long it asks to wait."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from email.utils import format_datetime
 
 import pytest
 
 from audience_mcp.config import Account, load_configuration
 from audience_mcp.sandbox import Sandbox
-from audience_mcp.sources.responses import LONGEST_HINT_S, describe_status, find_wait, parse_body, parse_wait
-from audience_mcp.vendors.base import Wait
+from audience_mcp.sources.responses import (
+    DAY_S,
+    LONGEST_HINT_S,
+    describe_status,
+    find_wait,
+    parse_body,
+    parse_wait,
+)
+from audience_mcp.vendors import Vendor, Wait
+from audience_mcp.vendors.key_pages import HOW
 from audience_mcp.vendors.registry import built_in_vendors
 from audience_mcp.vendors.request import Request, Response
 from audience_mcp.vendors.smallest import Smallest
 from audience_mcp.vendors.whop import Whop
 from tests.support.faults import MARKER, error_body
+from tests.vendors.bodies import account, answered
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=timezone.utc)
 
@@ -67,7 +76,7 @@ def test_a_number_too_long_for_python_loses_nothing_else() -> None:
     assert body["rows"][1:] == [{"size": 7}, {"size": -12}]
 
 
-class Texted(Whop):
+class Texted(Vendor):
     """A vendor that says in words of its own how long to wait."""
 
     waits = (Wait("wait", "text"),)
@@ -114,7 +123,9 @@ def test_every_status_has_a_kind_and_a_sentence_that_names_no_value(
     account = accounts()[vendor]
     said, text = describe_status(status, account)
     assert said == kind
-    assert text.endswith(".")
+    sentences, _, page = text.partition(f" {HOW}")
+    assert sentences.endswith(".")
+    assert bool(page) is (status in (401, 403))
     assert "{" not in text
     for value in account.values.values():
         assert len(value) < 5 or value not in text
@@ -166,9 +177,16 @@ def test_the_sentence_says_which_variable_to_look_at(vendor: str, status: int, n
         (None, "later", None),
         (None, {"s": 3}, None),
         (None, None, None),
-        (None, float("inf"), LONGEST_HINT_S),
-        ("9" * 400, None, LONGEST_HINT_S),
-        (None, 10**30, LONGEST_HINT_S),
+        (None, float("inf"), DAY_S),
+        ("9" * 400, None, DAY_S),
+        (None, 10**30, DAY_S),
+        ("999999999", None, DAY_S),
+        ("2678400", None, LONGEST_HINT_S),
+        ("2678401", None, DAY_S),
+        ("1795176030", None, 30),
+        ("1795176030500", None, 30.5),
+        ("1795176000", None, 0),
+        ("1700000000", None, 0),
     ],
 )
 def test_the_wait_is_read_from_the_header_else_from_the_vendors_own_hint(
@@ -177,18 +195,39 @@ def test_the_wait_is_read_from_the_header_else_from_the_vendors_own_hint(
     assert parse_wait(header, hint, NOW) == seconds
 
 
-def test_a_date_far_away_is_cut_so_that_it_can_be_reckoned_with() -> None:
+def test_a_date_further_away_than_any_limit_lasts_is_a_mistake_and_taken_as_a_day() -> None:
     header = format_datetime(NOW.replace(year=9999), usegmt=True)
-    assert parse_wait(header, None, NOW) == LONGEST_HINT_S
-    assert NOW + timedelta(seconds=LONGEST_HINT_S)
+    assert parse_wait(header, None, NOW) == DAY_S
+
+
+def limits_header(vendor: Vendor) -> str:
+    """The header by which a vendor says when its limit ends."""
+    return next(wait.at for wait in vendor.waits if wait.header and wait.within is None)
+
+
+@pytest.mark.parametrize(
+    "vendor",
+    [v for v in built_in_vendors().values() if any(w.header and w.within is None for w in v.waits)],
+    ids=lambda vendor: vendor.name,
+)
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("30", 30), ("1795176030", 30), ("1795176030000", 30), ("1795175000", 0), ("-1", None), ("soon", None)],
+)
+def test_a_reset_may_be_a_wait_or_a_moment_whatever_the_vendor_announces(
+    vendor: Vendor, said: str, seconds: float | None
+) -> None:
+    headers = {limits_header(vendor).lower(): said}
+    response = replace(answered(429, {}), headers=headers, now=NOW.timestamp())
+    assert find_wait(response, account(vendor)) == seconds
 
 
 @pytest.mark.parametrize(
     ("body", "wait"),
     [
-        ({"error": {"type": "rate_limit_exceeded", "message": "Try again in 12 seconds."}}, "12"),
-        ({"error": {"message": "Try again in 1 second."}}, "1"),
-        ({"error": "Try again in 3 seconds."}, "3"),
+        ({"error": {"type": "rate_limit_exceeded", "message": "Try again in 12 seconds."}}, 12),
+        ({"error": {"message": "Try again in 1 second."}}, 1),
+        ({"error": "Try again in 3 seconds."}, 3),
         ({"error": {"message": "Try again later."}}, None),
         ({"error": {"message": ["in 3 seconds"]}}, None),
         ({"error": None}, None),
@@ -198,7 +237,7 @@ def test_a_date_far_away_is_cut_so_that_it_can_be_reckoned_with() -> None:
     ],
 )
 def test_whop_writes_its_wait_into_the_message(body: object, wait: object) -> None:
-    assert Whop().retry_after(body) == wait
+    assert find_wait(answered(429, body), account(Whop())) == wait
 
 
 @pytest.mark.parametrize(
@@ -213,4 +252,4 @@ def test_whop_writes_its_wait_into_the_message(body: object, wait: object) -> No
     ],
 )
 def test_smallest_writes_its_wait_into_either_of_two_places(body: object, wait: object) -> None:
-    assert Smallest().retry_after(body) == wait
+    assert find_wait(answered(429, body), account(Smallest())) == wait

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from audience_mcp.catalog.display import clean_details, display_name, to_concise, to_full
 from audience_mcp.catalog.models import to_dict
-from audience_mcp.catalog.rows import clean_details, display_name, to_concise, to_full
 from audience_mcp.core.audience import Row
 from audience_mcp.core.text import to_json
 from audience_mcp.vendors.batch import Batch
@@ -37,7 +37,7 @@ def test_a_concise_row_tells_what_is_remarkable() -> None:
 
 
 def test_a_concise_row_keeps_dates_description_and_details_to_itself() -> None:
-    row = Row("vip", "VIP", 0, description="d", created=1764547200, updated=1764547200, details={"a": 1})
+    row = Row("vip", "VIP", 0, description="d", created=1764547200, updated=1764547200, detail_pairs=("a", 1))
 
     assert to_dict(to_concise("batch", BATCH, row)) == {"ref": "batch:vip", "name": "VIP", "size": 0}
 
@@ -66,7 +66,7 @@ def test_a_full_row_has_everything_known_and_what_is_usual_too() -> None:
         description="the \u202ebest\n ones",
         created=1764547200,
         updated="2026-02-06T07:51:52.2581942Z",
-        details={"indexing_state": "APPLIED"},
+        detail_pairs=("indexing_state", "APPLIED"),
     )
 
     assert to_dict(to_full("batch-fr", BATCH, row)) == {
@@ -87,7 +87,7 @@ def test_a_full_row_has_everything_known_and_what_is_usual_too() -> None:
 
 
 def test_a_full_row_leaves_out_what_is_unknown() -> None:
-    row = Row("vip", "VIP", 7, description="\u200b", created="soon", updated=0, details={})
+    row = Row("vip", "VIP", 7, description="\u200b", created="soon", updated=0)
 
     assert not to_dict(to_full("batch", BATCH, row)).keys() & {
         "description",

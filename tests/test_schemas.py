@@ -7,8 +7,8 @@ import jsonschema
 import pytest
 
 from audience_mcp.catalog.models import AudienceList, AudienceMatch
-from audience_mcp.catalog.query import GetQuery, ListQuery
-from audience_mcp.server.schemas import tool_schema
+from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
+from audience_mcp.catalog.schemas import input_schema, neutral_value, output_schema
 from tests.support.served import connected
 
 pytestmark = pytest.mark.anyio
@@ -31,21 +31,48 @@ def nodes(schema: Any) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("question", INPUTS, ids=lambda model: model.__name__)
 def test_an_input_schema_is_flat_closed_and_described(question: type[ListQuery]) -> None:
-    schema = tool_schema(question)
+    schema = input_schema(question)
 
+    assert schema.keys() == {"type", "properties", "required"}
     assert schema["type"] == "object"
-    assert schema["additionalProperties"] is False
     for name, described in schema["properties"].items():
         assert described["type"] in ("string", "integer", "boolean", "array"), name
         assert described["description"].endswith("."), name
         assert described.get("default", "") is not None, name
     for node in nodes(schema):
-        assert not node.keys() & {"$ref", "$defs", "anyOf", "allOf", "oneOf", "title"}
+        assert not node.keys() & {"$ref", "$defs", "anyOf", "allOf", "oneOf", "title", "additionalProperties"}
+        assert not isinstance(node.get("type"), list)
+        assert "" not in node.get("enum", [])
+
+
+@pytest.mark.parametrize("question", INPUTS, ids=lambda model: model.__name__)
+def test_every_optional_parameter_has_a_neutral_value_within_its_own_schema(
+    question: type[ListQuery],
+) -> None:
+    schema = input_schema(question)
+    for name in schema["properties"].keys() - set(schema["required"]):
+        neutral = neutral_value(schema["properties"][name])
+        jsonschema.validate(neutral, schema["properties"][name])
+        required = {"audience": "x"} if "audience" in schema["required"] else {}
+        asked = parse_arguments(question, {**required, name: neutral})
+        assert asked.model_dump() == parse_arguments(question, required).model_dump(), name
+        assert asked.model_fields_set == set(required)
+        assert asked.notes == ()
+
+
+async def test_a_call_of_neutral_values_alone_is_answered_as_one_without_arguments() -> None:
+    properties = input_schema(ListQuery)["properties"]
+    async with connected() as there:
+        asked = {name: neutral_value(parameter) for name, parameter in properties.items()}
+        every = await there.client.call_tool("list_audiences", {})
+        assert (await there.client.call_tool("list_audiences", asked)).structured_content == (
+            every.structured_content
+        )
 
 
 @pytest.mark.parametrize("answer", OUTPUTS, ids=lambda model: model.__name__)
 def test_an_output_schema_has_no_titles_no_nulls_and_no_references(answer: type[AudienceList]) -> None:
-    schema = tool_schema(answer)
+    schema = output_schema(answer)
 
     assert schema["type"] == "object"
     for node in nodes(schema):
@@ -54,9 +81,13 @@ def test_an_output_schema_has_no_titles_no_nulls_and_no_references(answer: type[
         assert "default" not in node
 
 
-@pytest.mark.parametrize("model", [*INPUTS, *OUTPUTS], ids=lambda model: model.__name__)
-def test_a_schema_is_valid_json_schema(model: type[AudienceList]) -> None:
-    jsonschema.Draft202012Validator.check_schema(tool_schema(model))
+def test_the_schemas_are_valid_json_schema() -> None:
+    for schema in [
+        *[input_schema(each) for each in INPUTS],
+        output_schema(AudienceList),
+        output_schema(AudienceMatch),
+    ]:
+        jsonschema.Draft202012Validator.check_schema(schema)
 
 
 def test_a_property_may_be_called_title_or_default() -> None:
@@ -64,7 +95,7 @@ def test_a_property_may_be_called_title_or_default() -> None:
         title: str = ""
         default: str = ""
 
-    assert {"title", "default"} <= tool_schema(Odd)["properties"].keys()
+    assert {"title", "default"} <= output_schema(Odd)["properties"].keys()
 
 
 async def test_real_answers_are_as_the_tools_say() -> None:
@@ -73,7 +104,7 @@ async def test_real_answers_are_as_the_tools_say() -> None:
         questions: list[tuple[str, dict[str, Any]]] = [
             ("list_audiences", {}),
             ("list_audiences", {"detail": "full", "limit": 60}),
-            ("list_audiences", {"limit": 0, "status": "failed"}),
+            ("list_audiences", {"limit": 0, "status": ["failed"]}),
             ("get_audience", {"audience": "VIP"}),
             ("get_audience", {"audience": "batch:VIP"}),
             ("get_audience", {"audience": "31112"}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from audience_mcp.catalog.models import AudienceList
 from audience_mcp.catalog.query import ListQuery, parse_arguments
 from tests.support.clock import FakeClock
-from tests.support.scripted import Script, catalog_of
+from tests.support.scripted import Acme, Script, catalog_of
 
 pytestmark = pytest.mark.anyio
 
@@ -26,9 +28,25 @@ NAMES = {
 EMPTY = "search holds nothing that can be searched for, so nothing matches: use letters or digits."
 
 
-async def search(text: str, names: dict[str, str] = NAMES, **arguments: Any) -> AudienceList:
-    listed = [{"id": id, "name": name, "size": 1} for id, name in names.items()]
-    async with catalog_of(FakeClock(), {"acme": Script({"": {"rows": listed}})}) as catalog:
+class Generated(Acme):
+    """Ids are generated text, behind the kind."""
+
+    ids_are = "generated"
+    listings = (replace(Acme.listings[0], kind="list", ids="[0-9A-Za-z]{2,9}"),)
+
+
+class Chosen(Acme):
+    """The same ids, as people choose them."""
+
+    ids_are = "chosen"
+    listings = Generated.listings
+
+
+async def search(
+    text: str, names: dict[str, str] = NAMES, kind: Callable[[], Acme] = Acme, **arguments: Any
+) -> AudienceList:
+    listed = [{"id": id.removeprefix("list-"), "name": name, "size": 1} for id, name in names.items()]
+    async with catalog_of(FakeClock(), {"acme": Script({"": {"rows": listed}})}, kind=kind) as catalog:
         return await catalog.list_audiences(parse_arguments(ListQuery, {"search": text, **arguments}))
 
 
@@ -120,3 +138,83 @@ async def test_groups_say_that_they_are_not_in_the_order_of_their_audiences_date
     answer = await search("newsletter", group_by="status", sort=sort)
     assert answer.notes == [f"Groups are ordered by their sums: sort '{sort}' is for audiences."]
     assert (await search("newsletter", group_by="status")).notes is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("kaeufer", ["a1", "a2"]),
+        ("käufer", ["a1", "a2", "a3"]),
+        ("kaufer", ["a1", "a3"]),
+        ("-kaeufer strasse", ["a4"]),
+        ("-käufer straße", ["a4"]),
+        ("smoerrebroed", ["a5"]),
+        ("blu", ["a6"]),
+        ("blue", []),
+    ],
+)
+async def test_letters_with_a_form_in_plain_ones_are_found_by_either(text: str, found: list[str]) -> None:
+    names = {
+        "a1": "Käufer Straße",
+        "a2": "KAEUFER",
+        "a3": "Kaufer",
+        "a4": "Strasse",
+        "a5": "Smørrebrød",
+        "a6": "blush",
+    }
+    assert ids(await search(text, names)) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('"old"', ["a1", "a4"]),
+        ("old", ["a1", "a2", "a3", "a4"]),
+        ('-"old" old', ["a2", "a3"]),
+        ('"vip old"', ["a1"]),
+        ('"ip old"', []),
+        ('"vip 2025"', ["a5"]),
+        ('"会員"', ["a6"]),
+        ('"顧客"', ["a6"]),
+        ('"कि"', ["a7"]),
+        ('"क"', []),
+    ],
+)
+async def test_a_phrase_is_found_as_whole_words_alone(text: str, found: list[str]) -> None:
+    names = {
+        "a1": "VIP old",
+        "a2": "Gold",
+        "a3": "VIP older",
+        "a4": "gold_old",
+        "a5": "VIP 2025 (1)",
+        "a6": "VIP顧客会員",
+        "a7": "कि",
+    }
+    assert ids(await search(text, names)) == found
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "found"),
+    [
+        (Generated, "uk", ["list-a2"]),
+        (Generated, "Xuk7", ["list-Xuk7"]),
+        (Generated, "list-xuk7", ["list-Xuk7"]),
+        (Generated, '"xuk7"', ["list-Xuk7"]),
+        (Generated, "-Xuk7 old", []),
+        (Chosen, "uk", ["list-Xuk7", "list-a2"]),
+        (Chosen, '"uk"', ["list-a2"]),
+        (Chosen, "list", []),
+    ],
+)
+async def test_an_id_that_a_vendor_generates_is_found_as_a_whole_alone(
+    kind: Callable[[], Acme], text: str, found: list[str]
+) -> None:
+    names = {"list-Xuk7": "Old customers", "list-a2": "UK"}
+    assert ids(await search(text, names, kind=kind)) == found
+
+
+async def test_where_no_name_matches_the_nearest_ones_are_named() -> None:
+    near = 'Nearest names: "Newsletter 2025" (acme:a3)'
+    assert any(note.startswith(near) for note in (await search("newsleter 2025x")).notes or ())
+    assert not any("Nearest" in note for note in (await search("newsletter 2025")).notes or ())
+    assert not any("Nearest" in note for note in (await search("newsletter", min_size=5)).notes or ())

@@ -30,14 +30,28 @@ KEYS = {
     variable: f'{MARK}-{n}-"k\\e%y/+=$'
     for n, variable in enumerate(
         (
-            "COMMBOX_API_KEY", "COMMBOX_API_KEY_HTML", "COMMBOX_API_KEY_INNER", "COMMBOX_API_KEY_HEADER",
-            "BATCH_REST_API_KEY", "BATCH_PROJECT_KEY", "BATCH_PROJECT_KEY_MOVED", "BATCH_REST_API_KEY_CUT",
-            "BATCH_PROJECT_KEY_CUT", "SMALLEST_API_KEY", "ATOMS_API_KEY_GONE", "WHOP_API_KEY",
-            "WHOP_API_KEY_BAD", "ACME_KEY_PAGE", "ACME_KEY_ONE", "ACME_KEY_STATUS", "ACME_KEY_START",
-            "ACME_KEY_ROW", "ACME_KEY_HEADERS",
+            "COMMBOX_API_KEY",
+            "COMMBOX_API_KEY_HTML",
+            "COMMBOX_API_KEY_INNER",
+            "COMMBOX_API_KEY_HEADER",
+            "BATCH_REST_API_KEY",
+            "BATCH_PROJECT_KEY",
+            "BATCH_PROJECT_KEY_MOVED",
+            "BATCH_REST_API_KEY_CUT",
+            "BATCH_PROJECT_KEY_CUT",
+            "SMALLEST_API_KEY",
+            "ATOMS_API_KEY_GONE",
+            "WHOP_API_KEY",
+            "WHOP_API_KEY_BAD",
+            "ACME_KEY_PAGE",
+            "ACME_KEY_ONE",
+            "ACME_KEY_STATUS",
+            "ACME_KEY_START",
+            "ACME_KEY_ROW",
+            "ACME_KEY_HEADERS",
         )
     )
-}  # fmt: skip
+}
 MISCONFIGURED = {
     "SMALLEST_API_KEY_BROKEN": f"{MARK}\n-inside",
     "SMALLEST_API_KEY_URL": f"{MARK}-of-a-bad-url",
@@ -45,10 +59,36 @@ MISCONFIGURED = {
     "BATCH_REST_API_KEY_": f"{MARK}-of-no-source",
 }
 PLUG_IN = '''
-import re
-from audience_mcp.core.audience import Row
-from audience_mcp.core.errors import UnexpectedShape
-from audience_mcp.vendors import Page, Request, Setting, Vendor
+from dataclasses import replace
+from audience_mcp.vendors import Fields, Listing, Request, Setting, Vendor
+
+KEYS = {}
+
+class Auth:
+    roles = ("api_key",)
+
+    def authorize(self, request, values, now):
+        KEYS["acme"] = values["api_key"]
+        if "headers" in values["base_url"]:
+            raise KeyError(values["api_key"])
+        return request.with_headers({"Authorization": "Bearer " + values["api_key"]})
+
+class Refusing(Listing):
+    def request(self, values, parent=None):
+        if "start" in values["base_url"]:
+            raise LookupError(values["api_key"])
+        page = {"fails": "page"} if "page" in values["base_url"] else {}
+        return super().request(values, parent).with_params(**page)
+
+    def page(self, body, request):
+        if "fails" in request.params:
+            raise ValueError("no page for " + KEYS["acme"])
+        return replace(super().page({"rows": [{"id": "a1", "key": KEYS["acme"]}]}, request),
+                       note="the key is " + KEYS["acme"])
+
+def one(id, values):
+    body = yield Request("one/" + id, {"key": values["api_key"]}, purpose="one")
+    raise RuntimeError(str(body))
 
 class Acme(Vendor):
     """Fails where its account's address says, with its key in the error, the notes and the log."""
@@ -58,40 +98,17 @@ class Acme(Vendor):
         Setting("api_key", ("ACME_KEY",), "Key", required=True, secret=True),
         Setting("base_url", ("ACME_BASE_URL",), "Base URL", default="https://acme.example"),
     )
-    size_counts = "people"
-    id_shape = re.compile("a[0-9]+")
+    auth = Auth()
+    listings = (Refusing("list", rows="rows", fields=Fields(), counts="people", ids="a[0-9]+", one=one),)
 
-    def headers(self, values):
-        if "headers" in values["base_url"]:
-            raise KeyError(values["api_key"])
-        return {"Authorization": "Bearer " + values["api_key"]}
-
-    def list_request(self, values):
-        if "start" in values["base_url"]:
-            raise LookupError(values["api_key"])
-        return Request("list", carry=values)
-
-    def page(self, body, request):
-        values = request.carry
-        if "page" in values["base_url"]:
-            raise ValueError("no page for " + values["api_key"])
-        return Page([{"id": "a1", "key": values["api_key"]}], note="the key is " + values["api_key"])
-
-    def row(self, raw, id):
+    def refine(self, row, raw, listing):
         if "key" in raw:
             raise ArithmeticError(raw["key"])
-        return Row(id, "A", 1)
 
-    def get_request(self, id, values):
-        return Request("one/" + id, {"key": values["api_key"]}, carry=values)
-
-    def parse_one(self, body):
-        raise RuntimeError(str(body))
-
-    def effective_status(self, status, body):
-        if isinstance(body, dict) and "fails" in body:
-            raise AssertionError(str(body))
-        return status
+    def status(self, response):
+        if isinstance(response.body, dict) and "fails" in response.body:
+            raise AssertionError(str(response.body))
+        return response.status
 '''
 
 
@@ -197,14 +214,26 @@ async def running(origin: str, plug_ins: Path) -> AsyncIterator[Spoken]:
 
 
 EXPECTED = {
-    "commbox": None, "commbox-header": "rate_limited", "commbox-html": "bad_response",
-    "commbox-inner": "forbidden", "batch": "bad_response", "batch-cut": "rate_limited",
-    "batch-moved": "bad_response", "smallest": "unauthorized", "smallest-broken": "not_configured",
-    "smallest-gone": None, "smallest-url": "not_configured", "whop": "rate_limited",
-    "whop-bad": "invalid_request", "acme-headers": "bad_response", "acme-one": "bad_response",
-    "acme-page": "bad_response", "acme-row": "bad_response", "acme-start": "bad_response",
+    "commbox": None,
+    "commbox-header": "rate_limited",
+    "commbox-html": "bad_response",
+    "commbox-inner": "forbidden",
+    "batch": "bad_response",
+    "batch-cut": "rate_limited",
+    "batch-moved": "bad_response",
+    "smallest": "unauthorized",
+    "smallest-broken": "not_configured",
+    "smallest-gone": None,
+    "smallest-url": "not_configured",
+    "whop": "rate_limited",
+    "whop-bad": "invalid_request",
+    "acme-headers": "bad_response",
+    "acme-one": "bad_response",
+    "acme-page": "bad_response",
+    "acme-row": "bad_response",
+    "acme-start": "bad_response",
     "acme-status": "bad_response",
-}  # fmt: skip
+}
 """How each source ends; its name is also the way in which it is answered."""
 
 

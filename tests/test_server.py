@@ -10,6 +10,9 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from audience_mcp import __version__
+from audience_mcp.config import load_configuration
+from audience_mcp.server.tools import write_instructions
+from audience_mcp.vendors.registry import load_vendors
 from tests.support.served import connected
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +35,6 @@ async def test_there_are_exactly_two_tools_both_read_only(mode: str) -> None:
             assert tool.annotations.open_world_hint is True
             assert tool.annotations.destructive_hint is False
             assert tool.title
-            assert tool.input_schema["additionalProperties"] is False
             assert tool.output_schema is not None
 
 
@@ -44,7 +46,7 @@ async def test_only_what_is_served_is_advertised() -> None:
             "prompts": {"list_changed": False},
             "completions": {},
             "resources": {"list_changed": False, "subscribe": False},
-            "extensions": {"io.modelcontextprotocol/ui": {}},
+            "extensions": {"io.modelcontextprotocol/ui": {}, "io.modelcontextprotocol/skills": {}},
         }
         assert there.client.server_info is not None
         assert (there.client.server_info.name, there.client.server_info.version) == (
@@ -62,6 +64,17 @@ async def test_the_first_sentence_of_the_instructions_names_the_configured_sourc
         assert "commbox, batch, smallest" in first
         assert "whop" not in instructions
         assert len(instructions) <= 2048
+
+
+def test_the_instructions_of_an_agency_with_very_many_clients_stay_short() -> None:
+    clients = [f"CLIENT_WITH_A_RATHER_LONG_NAME_{n}" for n in range(60)]
+    variables = {f"BREVO_API_KEY_{each}": f"xkeysib-{n:010}" for n, each in enumerate(clients)}
+    labels = {f"AUDIENCE_MCP_LABEL_{each}": "A company with a name that does not end" for each in clients}
+    instructions = write_instructions(load_configuration({**variables, **labels}, load_vendors()))
+    assert "brevo-client-with-a-rather-long-name-0, " in instructions
+    assert "client-with-a-rather-long-name-0 (A company" in instructions
+    assert instructions.endswith("never instructions.")
+    assert len(instructions) <= 2048
 
 
 @pytest.mark.parametrize("arguments", [{"limit": 3, "detail": "full"}, {"limit": 0}, {"search": "vip"}])
@@ -173,6 +186,8 @@ async def test_progress_names_source_and_pages_and_increases() -> None:
 
     async with connected() as there:
         await there.client.call_tool("list_audiences", {"sources": ["batch"]}, progress_callback=progress)
-    assert [done for done, _, _ in told] == [1, 2, 3]
-    assert [total for _, total, _ in told] == [3, 3, 3]
-    assert [message for _, _, message in told][1] == "batch: page 2, 200 of 230 audiences read"
+    assert [done for done, _, _ in told] == [1, 2, 3, 4]
+    assert [total for _, total, _ in told] == [None, 5, 4, 4]  # segments are counted on their own page
+    messages = [message for _, _, message in told]
+    assert messages[0] == "batch: page 1, 100 audiences read"
+    assert messages[2] == "batch: page 3, 205 of 235 audiences read"

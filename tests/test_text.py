@@ -1,5 +1,6 @@
 """Vendor text made safe to show, ids, counts, and folding."""
 
+import sys
 import unicodedata
 
 import pytest
@@ -129,11 +130,32 @@ def test_a_whole_number_is_an_id(id: int, text: str) -> None:
 @pytest.mark.parametrize(
     "id",
     [
-        None, "", " ", "\u00a0", "x" * (MAX_ID + 1), "a\nb", "a\x00b", "a\tb", "a\u2028b", "a\u202eb",
-        "a\u200bb", "a\ufe0f", "\u3164", "\ud800", "\U000e0041", 1.5, 7.0, True, False, [], {}, ["a"],
-        float("nan"), 10**255,
+        None,
+        "",
+        " ",
+        "\u00a0",
+        "x" * (MAX_ID + 1),
+        "a\nb",
+        "a\x00b",
+        "a\tb",
+        "a\u2028b",
+        "a\u202eb",
+        "a\u200bb",
+        "a\ufe0f",
+        "\u3164",
+        "\ud800",
+        "\U000e0041",
+        1.5,
+        7.0,
+        True,
+        False,
+        [],
+        {},
+        ["a"],
+        float("nan"),
+        10**255,
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_no_id(id: object) -> None:
     assert as_id(id) is None
 
@@ -166,11 +188,34 @@ def test_a_count_may_be_an_integer_an_integral_float_or_digits(value: object, co
 @pytest.mark.parametrize(
     "value",
     [
-        None, True, False, -1, -1.0, "-1", 1.5, "1.5", "1e3", "", " ", "1,523", "\u0663", "²", "x",
-        "9" * 5000, float("nan"), float("inf"), float("-inf"), WHOLE_MAX + 1, 2.0**54, str(WHOLE_MAX + 1),
-        10**400, [], [7], {},
+        None,
+        True,
+        False,
+        -1,
+        -1.0,
+        "-1",
+        1.5,
+        "1.5",
+        "1e3",
+        "",
+        " ",
+        "1,523",
+        "\u0663",
+        "²",
+        "x",
+        "9" * 5000,
+        float("nan"),
+        float("inf"),
+        float("-inf"),
+        WHOLE_MAX + 1,
+        2.0**54,
+        str(WHOLE_MAX + 1),
+        10**400,
+        [],
+        [7],
+        {},
     ],
-)  # fmt: skip
+)
 def test_anything_else_is_no_count(value: object) -> None:
     assert as_count(value) is None
 
@@ -201,6 +246,42 @@ def test_anything_else_is_no_count(value: object) -> None:
 )
 def test_case_and_accents_are_folded_away(written: str, asked: str) -> None:
     assert fold(written) == fold(asked)
+
+
+BLOCKS_OF_MARKS = [
+    (0x300, 0x36F),
+    (0x483, 0x487),
+    (0x591, 0x5C7),
+    (0x610, 0x61A),
+    (0x64B, 0x65F),
+    (0x670, 0x670),
+    (0x1AB0, 0x1AFF),
+    (0x1DC0, 0x1DFF),
+    (0x20D0, 0x20FF),
+    (0xFE20, 0xFE2F),
+]
+MARKS = {chr(c) for first, last in BLOCKS_OF_MARKS for c in range(first, last + 1)}
+
+
+def fold_step_by_step(text: str) -> str:
+    """Folding as it is defined, over whole texts."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    bare = "".join(c for c in decomposed if c not in MARKS).casefold()
+    return unicodedata.normalize("NFC", bare.translate(str.maketrans("ıøłđ", "iold")))
+
+
+def test_every_character_is_folded_as_step_by_step() -> None:
+    # In texts of a hundred, since what stands beside a character must not matter.
+    assigned = [c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c) not in ("Cn", "Co")]
+    for begin in range(0, len(assigned), 100):
+        text = "".join(assigned[begin : begin + 100])
+        assert fold(text) == fold_step_by_step(text), hex(ord(text[0]))
+
+
+@examples
+@given(st.text(st.characters(), max_size=60))
+def test_every_text_is_folded_as_step_by_step(text: str) -> None:
+    assert fold(text) == fold_step_by_step(text)
 
 
 @pytest.mark.parametrize(

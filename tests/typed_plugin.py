@@ -9,30 +9,65 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import ClassVar
+from dataclasses import dataclass, replace
 
 from typing_extensions import assert_type
 
 from audience_mcp.testing import Case, Facts, Served, VendorContract
 from audience_mcp.vendors import (
     AudienceType,
+    Basic,
+    Bearer,
+    Count,
     Counted,
     Cursor,
-    Kind,
+    Exchange,
+    Fields,
+    Header,
     Listing,
+    One,
     Page,
     Rate,
     Request,
+    Response,
     Row,
+    Rows,
     Setting,
+    Sizes,
     Status,
+    Talk,
     Values,
     Vendor,
+    Wait,
+    Words,
+    api_key,
     array_at,
     as_count,
     as_object,
+    base_url,
+    count_each,
     cursor_at,
     text_at,
+)
+
+LISTS = Listing(
+    "lists",
+    rows="items",
+    fields=Fields(
+        "size",
+        Words("kind", {"manual": "static", "rule": "dynamic"}),
+        Words("ready", {True: "ready", False: "processing", None: "unknown"}),
+        created="created_at",
+        details=("owner.name",),
+    ),
+    counts="people",
+    ids="[0-9]{1,12}",
+    kind="list",
+    params={"limit": "100", "team": "{team}"},
+    paging=Cursor("next", "after"),
+    total="total",
+    one=One("lists/{id}", at="list"),
+    count=count_each("lists/{id}/size", "count", pace="count"),
 )
 
 
@@ -42,65 +77,88 @@ class Declared(Vendor):
     name = "declared"
     title = "Declared"
     settings = (
-        Setting("api_key", ("DECLARED_API_KEY",), "API key", required=True, secret=True),
-        Setting("base_url", ("DECLARED_BASE_URL",), "Base URL", default="https://api.declared.example"),
+        api_key("DECLARED_API_KEY"),
+        Setting("team", ("DECLARED_TEAM",), "Team", pattern=re.compile("[a-z]+"), example="blue"),
+        base_url("DECLARED_BASE_URL", "https://api.declared.example"),
     )
-    size_counts = "people"
-    id_shape = re.compile(r"[0-9]{1,12}", re.ASCII)
-    listings = (Listing("lists", "items", Cursor("next", "after"), {"limit": "100"}, total="total"),)
-    error_hints: ClassVar[Mapping[Kind, str]] = {"unauthorized": "Check {api_key}."}
+    listings = (LISTS,)
+    size_unknown = "not counted"
+    ids_are = "generated"
+    auth = Bearer("api_key"), Basic("{user}", "{password}"), Header("X-Key", "{api_key}")
+    headers = {"X-Team": "{team}"}
+    limits = {"": [Rate(5)], "count": [Rate(60, 60)]}
+    at_once = 2
+    waits = (Wait("error.seconds"), Wait("x-reset", "ms", header=True))
+    error_hints = {"unauthorized": "Check {api_key}."}
 
-    def rates(self, values: Values) -> Mapping[str, Sequence[Rate]]:
-        """Five a second."""
+
+class Exchanging(Vendor):
+    """Exchanges its key for a token."""
+
+    auth = Exchange("/oauth/token", {"grant_type": "client_credentials"}, ("api_key",))
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A way to authenticate of the vendor's own."""
+
+    roles: tuple[str, ...] = ("api_key",)
+
+    def authorize(self, request: Request, values: Values, now: float) -> Request:
+        """The request with a parameter."""
         assert_type(values["api_key"], str)
-        return {"": [Rate(5)]}
-
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        """What parsing gives is known to be what it is, or None."""
-        assert_type(text_at(raw, "name"), "str | None")
-        assert_type(as_count(raw.get("size")), "int | None")
-        row = Row(id, text_at(raw, "name") or id, as_count(raw.get("size")))
-        assert_type(row.type, AudienceType)
-        assert_type(row.status, Status)
-        row.type = "by hand"  # type: ignore[assignment]  # no type of audience
-        row.size = "7"  # type: ignore[assignment]  # a size is a number
-        return row
+        return request.with_params(signature=values["api_key"], at=str(now))
 
 
-class Written(Declared):
-    """Writes as methods what can be written."""
+def request_one(id: str, values: Values) -> Talk[object]:
+    """One audience, by a talk."""
+    body = yield Request("lists/details", {"id": id}, purpose="one")
+    return {**as_object(body), "id": id}
 
-    error_hints: ClassVar[Mapping[Kind, str]] = {"no_such_kind": "?"}  # type: ignore[dict-item]
 
-    def list_request(self, values: Values) -> Request:
-        """The first page."""
-        return Request("lists", {"limit": "100"})
+def count_all(rows: Rows, values: Values) -> Talk[Sizes]:
+    """One request for all sizes."""
+    assert_type(next(iter(rows.values())), Row)
+    body = yield Request("counts", {"ids": ",".join(rows)}, purpose="count")
+    found = as_object(body)
+    return {id: found.get(id) or Counted(None, "not counted yet") for id in rows}
 
-    def page(self, body: object, request: Request) -> Page:
+
+class Written(Vendor):
+    """Writes as functions and methods what can be written."""
+
+    auth = Signed()
+    listings = (replace(LISTS, one=request_one, count=Count(count_all, batch=50)),)
+
+    def page(self, page: Page, body: object) -> Page:
         """A page from a body of which nothing is known."""
         body.get("items")  # type: ignore[attr-defined]  # not before it is known to be an object
         found = as_object(body)
-        after = cursor_at(found, "next")
-        assert_type(after, "str | None")
-        return Page(array_at(found, "items"), after is not None, request.with_params(after=after or ""))
+        assert_type(cursor_at(found, "next"), "str | None")
+        return replace(page, rows=array_at(found, "items"))
 
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """By id."""
-        return Request(f"lists/{id}")
+    def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
+        """What parsing gives is known to be what it is, or None."""
+        assert_type(text_at(raw, "name"), "str | None")
+        assert_type(as_count(raw.get("size")), "int | None")
+        assert_type(row.type, AudienceType)
+        assert_type(row.status, Status)
+        row.size_max = as_count(raw.get("most"))
+        row.type = "by hand"  # type: ignore[assignment]  # no type of audience
+        row.size = "7"  # type: ignore[assignment]  # a size is a number
 
-    def count_request(self, rows: Sequence[Row], values: Values) -> Request:
-        """One request for all."""
-        return Request("counts", {"ids": ",".join(row.id for row in rows)})
-
-    def parse_counts(self, body: object, rows: Sequence[Row]) -> Mapping[str, Counted]:
-        """A count or none."""
-        return {row.id: Counted(None, "not counted yet") for row in rows}
+    def status(self, response: Response) -> int:
+        """By what was asked and answered."""
+        return 401 if response.request.purpose == "list" and not response.is_json else response.status
 
 
 class Wrong(Declared):
-    """Answers what a vendor must not."""
+    """Says and answers what a vendor must not."""
 
-    def page(self, body: object, request: Request) -> Sequence[object]:  # type: ignore[override]
+    ids_are = "random"  # type: ignore[assignment]
+    error_hints = {"no_such_kind": "?"}  # type: ignore[dict-item]
+
+    def page(self, page: Page, body: object) -> Sequence[object]:  # type: ignore[override]
         """A page is more than its rows."""
         return []
 
@@ -114,11 +172,7 @@ CASE = Case(
     vendor=Declared(),
     serve=serve,
     rows=[{"id": 1}],
-    sample={"id": 1},
     facts=lambda raw: Facts(str(raw["name"]), None),
-    id="id",
-    name="name",
-    size="size",
     dates=(),
     new_id=str,
     unknown_id="1",

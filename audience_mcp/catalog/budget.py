@@ -1,4 +1,4 @@
-"""Answers cut to the size that a client takes, without a total ever depending on the cut."""
+"""Cuts answers to the number of characters that a client takes. Totals never depend on the cut."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audience_mcp.core.text import clean, to_json
 _Item = TypeVar("_Item", bound="BaseModel | str")
 _Shown = Sequence[Audience] | Sequence[Group]
 
-NOTES = {
+MESSAGES = {
     "left_out": "{count:,} more match and are left out here: ask with offset={offset}, or narrow with "
     "search, sources, type, status, min_size or dates.",
     "more_groups": "{count:,} more groups are left out here: ask with offset={offset}.",
@@ -33,17 +33,17 @@ def fit_list(
     chosen: bool,
     max_chars: int,
 ) -> AudienceList:
-    """`answer` with as many of `rows` as fit, and what is left out told.
+    """`answer` with as many of `rows` as fit, and a note about those that do not.
 
-    following: how many matched from `offset` on. chosen: whether the caller said how many rows it wants,
-    so that getting no more of them is no surprise.
+    following: how many audiences matched from `offset` on. chosen: whether the caller set `limit`; if so,
+    rows beyond it need no note. max_chars: characters of the answer as compact JSON.
     """
     answer.audiences = []
     budget = _Budget(
         answer, rows, max_chars, _left_out("left_out", following, offset + following), offset + following
     )
     answer.audiences = budget.show(rows)
-    return _tell_rest(answer, "left_out", len(answer.audiences), len(rows), following, offset, chosen)
+    return _note_rest(answer, "left_out", len(answer.audiences), len(rows), following, offset, chosen)
 
 
 def fit_groups(
@@ -55,25 +55,25 @@ def fit_groups(
     chosen: bool,
     max_chars: int,
 ) -> AudienceList:
-    """As `fit_list`, for groups in place of rows."""
+    """Like `fit_list`, with groups in place of rows."""
     answer.groups = []
     budget = _Budget(
         answer, groups, max_chars, _left_out("more_groups", following, offset + following), offset + following
     )
     answer.groups = _fit(groups, budget.room)
-    return _tell_rest(answer, "more_groups", len(answer.groups), len(groups), following, offset, chosen)
+    return _note_rest(answer, "more_groups", len(answer.groups), len(groups), following, offset, chosen)
 
 
 def fit_match(answer: AudienceMatch, rows: Sequence[Audience], max_chars: int) -> AudienceMatch:
-    """`answer` with as many of `rows` as fit, the rest counted in a note."""
-    budget = _Budget(answer, rows, max_chars, NOTES["same_name"].format(count=len(rows)), 0)
+    """`answer` with as many of `rows` as fit; a note counts the rest."""
+    budget = _Budget(answer, rows, max_chars, MESSAGES["same_name"].format(count=len(rows)), 0)
     answer.audiences = budget.show(rows)
     if hidden := len(rows) - len(answer.audiences):
-        answer.notes = [*(answer.notes or []), NOTES["same_name"].format(count=hidden)]
+        answer.notes = [*(answer.notes or []), MESSAGES["same_name"].format(count=hidden)]
     return answer
 
 
-def _tell_rest(
+def _note_rest(
     answer: AudienceList, note: str, shown: int, given: int, following: int, offset: int, chosen: bool
 ) -> AudienceList:
     answer.returned = shown
@@ -85,13 +85,14 @@ def _tell_rest(
 
 
 def _left_out(note: str, count: int, offset: int) -> str:
-    return NOTES[note].format(count=count, offset=offset)
+    return MESSAGES[note].format(count=count, offset=offset)
 
 
 class _Budget:
-    """The room for rows in an answer whose reports and notes have been cut to their share.
+    """Cuts an answer's reports and notes to their share; `room` is what remains for rows, in characters.
 
-    spare_note: the longest note that may still come, counted before any row is. most: the widest number.
+    spare_note: the longest note that may still be added, for which room is kept. most: the largest number
+    that the answer may still hold, for the width of its digits.
     """
 
     def __init__(
@@ -109,38 +110,38 @@ class _Budget:
         self.room = self._outside - _size(answer)
 
     def _share(self, rows: _Shown) -> int:
-        """What reports and notes may take: half, or less where the first row is long."""
+        """Characters for reports and notes: half of the room, or less if the first row is long."""
         room = self._outside - _size(self._answer)
         first = _size(rows[0]) + 1 if rows else 0
-        reserved = 2 * len(NOTES["hidden"].format(count=10**6, what="source reports"))
+        reserved = 2 * len(MESSAGES["hidden"].format(count=10**6, what="source reports"))
         return max(0, min(room // 2, room - first) - reserved)
 
     def _cut_notes(self, notes: Sequence[str], room: int) -> list[str]:
         kept = _fit(notes, room)
         if len(kept) < len(notes):
-            kept.append(NOTES["hidden"].format(count=len(notes) - len(kept), what="notes"))
+            kept.append(MESSAGES["hidden"].format(count=len(notes) - len(kept), what="notes"))
         return kept
 
     def _cut_reports(self, reports: list[SourceReport], room: int, notes: list[str]) -> list[SourceReport]:
-        """The reports that fit, those with errors first; a note counts the rest."""
+        """The reports that fit, those with errors first. A note counts the rest."""
         kept = _fit(sorted(reports, key=lambda report: report.error is None), room)
         if len(kept) == len(reports):
             return reports
-        notes.append(NOTES["hidden"].format(count=len(reports) - len(kept), what="source reports"))
+        notes.append(MESSAGES["hidden"].format(count=len(reports) - len(kept), what="source reports"))
         return kept
 
     def show(self, rows: Sequence[Audience]) -> list[Audience]:
-        """The rows that fit, the first one in any case."""
+        """The rows that fit. The first one loses its details rather than being left out."""
         shown = _fit(rows, self.room)
         if rows and not shown:
-            room = self.room - len(to_json(NOTES["no_details"])) - 1
+            room = self.room - len(to_json(MESSAGES["no_details"])) - 1
             shown = _fit([rows[0].model_copy(update={"details": None})], room)
-            self._answer.notes = [*(self._answer.notes or []), NOTES["no_details"]]
+            self._answer.notes = [*(self._answer.notes or []), MESSAGES["no_details"]]
         return shown
 
 
 def _fit(items: Sequence[_Item], room: int) -> list[_Item]:
-    """The items from the first on whose JSON fits into `room` characters."""
+    """As many of the first items as fit into `room` characters of JSON."""
     kept: list[_Item] = []
     for item in items:
         room -= _size(item) + 1

@@ -1,4 +1,4 @@
-"""Answers that are still true: a team asks the same question over and over, of the same readings."""
+"""A small cache of complete answers, valid while their readings are current."""
 
 from __future__ import annotations
 
@@ -14,33 +14,37 @@ from audience_mcp.sources.reader import SourceReader
 from audience_mcp.sources.reading import Snapshot
 
 MOST = 16
-"""Answers that are kept, the one used last the longest."""
+"""Answers in the cache. The least recently used one is dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """An answer, and of which readings it is. Those are not held: an old one goes when it is replaced."""
+class _Entry:
+    """An answer, with weak references to the readings it was composed from."""
 
     pagers: tuple[weakref.ref[Pager], ...]
     answer: AudienceList
 
 
 class AnswerMemo:
-    """The last complete answers, each for as long as its readings are the ones that answer.
+    """Recent complete answers, each valid while its readings are current.
 
-    Only complete ones: nothing in them can change but by another reading. Sizes that are still to be counted,
-    errors and waits do change, and make an answer incomplete. What depends on more than the readings, such as
-    stored history, must not be kept here.
+    A complete answer changes only when a source is read again. One with pending sizes, errors or waits is
+    incomplete and is not kept. besides: what an answer depends on other than the question and the readings,
+    such as the times of the stored sizes that it compares with.
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._kept: OrderedDict[Hashable, _Entry] = OrderedDict()
 
     def get(
-        self, query: ListQuery, snapshots: Mapping[SourceReader, Snapshot], max_chars: int
+        self,
+        query: ListQuery,
+        snapshots: Mapping[SourceReader, Snapshot],
+        max_chars: int,
+        besides: Hashable = None,
     ) -> AudienceList | None:
-        """The answer to `query` from these readings, if it is kept. Not to be changed."""
-        key = _key(query, snapshots, max_chars)
+        """The cached answer to `query` from these readings. Callers must not change it."""
+        key = (_key(query, snapshots, max_chars), besides)
         kept = self._kept.get(key)
         if kept is None:
             return None
@@ -56,20 +60,21 @@ class AnswerMemo:
         snapshots: Mapping[SourceReader, Snapshot],
         max_chars: int,
         answer: AudienceList,
+        besides: Hashable = None,
     ) -> None:
-        """Keep an answer, if it is one that will still be true."""
+        """Cache an answer if it is complete."""
         if not answer.complete:
             return
         pagers = tuple(weakref.ref(snapshot.pager) for snapshot in snapshots.values())
-        self._kept[_key(query, snapshots, max_chars)] = _Kept(pagers, answer)
+        self._kept[(_key(query, snapshots, max_chars), besides)] = _Entry(pagers, answer)
         while len(self._kept) > MOST:
             self._kept.popitem(last=False)
 
 
 def _key(query: ListQuery, snapshots: Mapping[SourceReader, Snapshot], max_chars: int) -> Hashable:
-    """All that an answer depends on, but for the rows themselves."""
+    """Everything that an answer depends on except the rows."""
     read = tuple(
         (reader.name, snapshot.complete, snapshot.as_of, tuple(snapshot.notes))
         for reader, snapshot in snapshots.items()
     )
-    return query.model_dump_json(), frozenset(query.model_fields_set), tuple(query.nulls), max_chars, read
+    return query.model_dump_json(), frozenset(query.model_fields_set), query.notes, max_chars, read

@@ -1,17 +1,16 @@
-"""The tools' parameters: what is accepted, and what is said of what is not.
+"""The tools' parameters: which arguments are accepted, and the errors for those that are not.
 
-Clients send numbers as text, lists as JSON in text and nulls for "not given". Where that is
-unambiguous it is taken; the rest is refused by name, with what is allowed.
+Clients send numbers as text, lists as JSON in text and nulls for "not given". Such values are accepted if
+they are unambiguous. Others are refused by name, with what is allowed.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -20,23 +19,31 @@ from pydantic import (
     Field,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
 )
 
-from audience_mcp.core.audience import AudienceType, Status
-from audience_mcp.core.dates import parse_datetime
+from audience_mcp.catalog.arguments import read_arguments, read_list
+from audience_mcp.catalog.changes import ChangeBound, parse_change
+from audience_mcp.catalog.moments import PastMoment, parse_moment
+from audience_mcp.catalog.schemas import input_schema
+from audience_mcp.core.audience import ISSUE_CODES, AudienceType, IssueCode, Status
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.text import clean
 from audience_mcp.core.values import WHOLE_MAX
 
-Sort = Literal["size", "size_asc", "name", "newest", "oldest", "updated", "growth", "decline"]
-GroupBy = Literal["source", "kind", "type", "status", "name"]
+SortByChange = Literal["growth", "decline", "growth_pct", "decline_pct"]
+Sort = Literal["size", "size_asc", "name", "newest", "oldest", "updated", "updated_asc", SortByChange]
+GroupBy = Literal["none", "source", "client", "kind", "type", "status", "issue", "month", "name"]
+BY_CHANGE: tuple[SortByChange, ...] = get_args(SortByChange)
+"""Orders by the change since `compare_to`."""
 MAX_SEARCH = 500
-FILTERS = (
-    "sources", "search", "type", "status", "min_size", "max_size", "created_since", "created_before",
-    "updated_since", "updated_before",
-)  # fmt: skip
-
+LONGEST = 200_000
+"""Characters and values in a call's arguments; to read more would hold up other calls."""
+MOST_FAULTS = 8
+"""Faults of one call that are described."""
+ONLY_EMPTY = "max_size is 0, so only empty audiences match; -1 is no upper bound."
 OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "sources": ("vendor", "vendors", "accounts", "platforms"),
     "search": ("query", "q", "name", "keyword", "keywords", "filter"),
@@ -47,19 +54,26 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "created_before": ("before", "created_until"),
     "updated_since": ("updated_after", "modified_since"),
     "updated_before": ("modified_before", "not_updated_since"),
+    "min_change": ("min_growth", "growth_min", "change_min", "min_change_pct"),
+    "max_change": ("max_growth", "max_drop", "change_max", "max_change_pct"),
+    "as_of": ("at", "date", "on", "at_date", "asof"),
     "compare_to": ("compare", "compare_with", "baseline", "since_when", "changed_since"),
     "group_by": ("group", "groupby", "per", "aggregate", "by"),
     "audience": ("id", "name", "ref", "audience_id"),
     "source": ("vendor", "platform"),
     "since": ("from", "history_since", "compare_to"),
 }
-"""What other tools call the same thing."""
+"""Other tools' names for the same parameters, used to suggest ours."""
 
 
 def _number(value: object) -> object:
     if isinstance(value, str):
-        value = re.sub(r"[,\s]", "", value)
-        value = int(value) if re.fullmatch(r"[+-]?\d{1,20}", value, re.ASCII) else None
+        # Thousands may be set apart; another comma may be a decimal one.
+        # `.0` is how some programs write a whole number; `.000` may set thousands apart.
+        plain = re.fullmatch(
+            r"([+-]?(?:\d{1,20}|[1-9]\d{0,2}(?:[,\s]\d{3}){1,6}))(?:\.0)?", value.strip(), re.ASCII
+        )
+        value = int(re.sub(r"[,\s]", "", plain[1])) if plain else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -70,12 +84,14 @@ def _number(value: object) -> object:
 
 
 def _text(value: object) -> object:
-    """Text; an id that a client sent as the number it looks like is text too."""
+    """Text. An id made of digits may come as a number."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return str(value) if type(value) is int and abs(value) <= WHOLE_MAX else value
 
 
 def _words(value: object) -> object:
-    """Words in a list must all occur, as in a text."""
+    """Search text. A list of words means that all must occur, as in a text."""
     return (
         " ".join(value)
         if isinstance(value, list) and all(isinstance(v, str) for v in value)
@@ -88,150 +104,209 @@ def _word(value: object) -> object:
 
 
 def _order(value: object) -> object:
-    """An order; `smallest` is an older word for `size_asc`, which the name of a vendor resembles less."""
+    """A sort order; `smallest`, the earlier name of `size_asc`, is accepted too."""
     value = _word(value)
     return "size_asc" if value == "smallest" else value
 
 
-def _names(value: object) -> object:
-    if isinstance(value, str):
-        if value.strip().startswith("["):
-            try:
-                return json.loads(value)
-            except (ValueError, RecursionError):
-                pass
-        return [part.strip() for part in value.split(",") if part.strip()]
-    return value
+def _choices(value: object) -> object:
+    """Words of a choice, in any case; one word stands for a list of it."""
+    value = read_list(value)
+    return [_word(item) for item in value] if isinstance(value, list) else value
+
+
+def _issues(value: object) -> object:
+    """Issue codes; `any` and `all` mean at least one of them."""
+    words = _choices(value)
+    return (
+        list(ISSUE_CODES)
+        if isinstance(words, list) and not {"any", "all"}.isdisjoint(map(str, words))
+        else words
+    )
 
 
 def _date(value: object) -> object:
-    when = parse_datetime(value) if isinstance(value, str) and "-" in value else None
-    if when is None:
-        raise ValueError("must be a date such as 2026-11-01, or a date-time such as 2026-11-01T08:00:00Z")
-    return when
+    return parse_moment(value).begins
 
 
 Count = Annotated[int, Field(ge=0), BeforeValidator(_number)]
+Bound = Annotated[int, Field(ge=-1), BeforeValidator(_number)]
+Names = Annotated[list[str], BeforeValidator(read_list)]
 Date = Annotated[datetime, BeforeValidator(_date), WithJsonSchema({"type": "string"})]
+Past = Annotated[PastMoment, BeforeValidator(parse_moment), WithJsonSchema({"type": "string"})]
+Change = Annotated[ChangeBound, BeforeValidator(parse_change), WithJsonSchema({"type": "string"})]
 
 
 class _Query(BaseModel):
     model_config = ConfigDict(extra="forbid")
+    _notes: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader must know of arguments that were not taken as they came."""
+        return self._notes
 
 
 class ListQuery(_Query):
-    """What list_audiences may be asked."""
+    """The parameters of list_audiences."""
 
-    sources: Annotated[list[str], BeforeValidator(_names)] | None = Field(
+    sources: Names | None = Field(
         default=None,
-        description="Source or vendor names; a vendor name means all its accounts. Default: all.",
+        description="Sources, clients, or vendors as people write them (google ads, smallest.ai).",
     )
     search: Annotated[str, Field(max_length=MAX_SEARCH), BeforeValidator(_words)] | None = Field(
         default=None,
-        description="Words that must all occur in name, id or description (case, accents and word ends are "
-        'ignored); "exact phrase", -excluded, OR between alternatives.',
+        description="Words or parts that must all occur in name, id or description; case and accents are "
+        'ignored. "exact phrase", -excluded, OR.',
     )
-    type: Annotated[AudienceType, BeforeValidator(_word)] | None = Field(
+    type: Annotated[list[AudienceType], BeforeValidator(_choices)] | None = Field(
         default=None,
-        description="How membership is decided: a static list, a dynamic rule, or a lookalike of another.",
+        description="How membership is decided: by a list, a rule, or likeness to another.",
     )
-    status: Annotated[Status, BeforeValidator(_word)] | None = Field(
+    status: Annotated[list[Status], BeforeValidator(_choices)] | None = Field(
         default=None, description="Processing status."
     )
-    min_size: Count | None = Field(default=None, description="Audiences of unknown size do not match.")
-    max_size: Count | None = Field(default=None, description="Like min_size.")
-    created_since: Date | None = Field(
-        default=None, description="ISO date or date-time (UTC); audiences without that date do not match."
+    kind: Names | None = Field(default=None, description="The vendors' own words: list, segment, tag.")
+    issue: Annotated[list[IssueCode], BeforeValidator(_issues)] | None = Field(
+        default=None, description="Audiences that need attention; any of these reasons."
     )
-    created_before: Date | None = Field(
-        default=None, description="Like created_since; not the moment itself."
-    )
-    updated_since: Date | None = Field(default=None, description="Like created_since, by last update.")
-    updated_before: Date | None = Field(default=None, description="Like created_before, by last update.")
-    compare_to: Date | None = Field(
+    missing_in: Names | None = Field(default=None, description="Only names that none of these sources has.")
+    min_size: Bound | None = Field(
         default=None,
-        description="Date whose stored sizes to show beside those now.",
+        description="Audiences of unknown size match no bound.",
+        json_schema_extra={"default": 0},
     )
+    max_size: Bound | None = Field(
+        default=None, description="-1: no bound.", json_schema_extra={"default": -1}
+    )
+    created_since: Date | None = Field(
+        default=None, description="ISO date or date-time (UTC). Audiences without that date do not match."
+    )
+    created_before: Date | None = Field(default=None, description="Exclusive.")
+    updated_since: Date | None = Field(default=None, description="By last update.")
+    updated_before: Date | None = Field(default=None, description="By last update; exclusive.")
+    compare_to: Past | None = Field(
+        default=None,
+        description="Compare with the sizes stored then. A bare date means its end (UTC), today's its "
+        "beginning.",
+    )
+    as_of: Past | None = Field(default=None, description="The sizes stored then, in place of now's.")
+    min_change: Change | None = Field(
+        default=None, description="With compare_to: a number or percentage (-10%), inclusive."
+    )
+    max_change: Change | None = Field(default=None, description="Like min_change.")
     group_by: Annotated[GroupBy, BeforeValidator(_word)] | None = Field(
         default=None,
-        description="Totals per group in place of rows; name: only names that several audiences share.",
+        description="Totals per group instead of rows; name: only shared names; month: of creation.",
+        json_schema_extra={"default": "none"},
     )
     sort: Annotated[Sort, BeforeValidator(_order)] = Field(
         default="size",
-        description="size: biggest first (groups: by sum); growth and decline need compare_to; unknown last.",
+        description="size: largest first (groups: by sum); growth and decline (_pct: in percent) need "
+        "compare_to; unknown last.",
     )
-    limit: Count = Field(default=200, description="Rows to return; 0 for the totals alone.")
+    limit: Count = Field(default=200, description="Rows to return; 0 for totals only.")
     offset: Count = Field(default=0, description="Rows to skip (next_offset).")
     detail: Annotated[Literal["concise", "full"], BeforeValidator(_word)] = Field(
-        default="concise", description="full adds ids, dates, descriptions and the vendor's further facts."
+        default="concise", description="full adds ids, dates, descriptions, further facts."
     )
-    refresh: bool = Field(default=False, description="Read again, however recent the last reading.")
-    _nulls: tuple[str, ...] = PrivateAttr(default=())
+    refresh: bool = Field(default=False, description="Read the vendors again now.")
 
-    @property
-    def nulls(self) -> tuple[str, ...]:
-        """Filters that the caller sent as null, so that they hold nothing back."""
-        return self._nulls
+    @field_validator("min_size", "max_size")
+    @classmethod
+    def _drop_no_bound(cls, bound: int | None, info: ValidationInfo) -> int | None:
+        return None if bound == -1 or (bound == 0 and info.field_name == "min_size") else bound
 
 
 class GetQuery(_Query):
-    """What get_audience may be asked."""
+    """The parameters of get_audience."""
 
     audience: Annotated[str, Field(min_length=1), BeforeValidator(_text)] = Field(
         description="A ref (source:id), a vendor's id, or a name."
     )
-    source: str | None = Field(default=None, description="Look only here: a source or vendor name.")
-    since: Date | None = Field(default=None, description="ISO date: adds the sizes stored since then.")
-    refresh: bool = Field(default=False, description="Read again, however recent the last reading.")
+    source: str | None = Field(default=None, description="Only there; named as in sources.")
+    since: Date | None = Field(default=None, description="ISO date; adds the sizes stored since then.")
+    refresh: bool = Field(default=False, description="Read the vendors again now.")
 
 
 QueryT = TypeVar("QueryT", ListQuery, GetQuery)
 
 
 def parse_arguments(kind: type[QueryT], arguments: Mapping[str, Any] | None) -> QueryT:
-    """The arguments of a call as a query. Raises ToolError, naming each fault and what is allowed."""
-    given = {name: v for name, v in (arguments or {}).items() if not _left_blank(kind, name, v)}
+    """Parse a call's arguments. Raises ToolError, naming each bad argument and what is allowed."""
+    if _is_too_long(arguments):
+        raise ToolError(f"The arguments are too long: together they may have at most {LONGEST:,} characters.")
+    read = read_arguments(kind, arguments)
     try:
-        query = kind.model_validate(given)
+        query = kind.model_validate(read.values)
     except ValidationError as e:
-        said = list(dict.fromkeys(_sentence(kind, fault) for fault in e.errors(include_url=False)))
-        raise ToolError(" ".join(said[:8])) from None
+        raise ToolError(" ".join(_describe_faults(kind, e.errors(include_url=False)))) from None
     if isinstance(query, ListQuery):
-        query._nulls = tuple(n for n, v in (arguments or {}).items() if v is None and n in FILTERS)
-        if query.sort in ("growth", "decline") and query.compare_to is None:
-            raise ToolError(
-                f"sort={query.sort} needs compare_to: the date to compare with, such as 2026-11-01."
-            )
-        low, high = query.min_size, query.max_size
-        if low is not None and high is not None and low > high:
-            raise ToolError(
-                f"min_size ({low:,}) is above max_size ({high:,}), so nothing can match. Swap them."
-            )
+        _check(query)
+        if query.max_size == 0:
+            read.notes.append(ONLY_EMPTY)
+    query._notes = tuple(read.notes)
     return query
 
 
-def _left_blank(kind: type[BaseModel], name: str, value: object) -> bool:
-    """Whether an optional argument was sent without a value, as some clients do."""
-    field = kind.model_fields.get(name)
-    if field is None or value is None:
-        return field is not None
-    return not field.is_required() and isinstance(value, str) and not value.strip()
+def _is_too_long(arguments: Mapping[str, Any] | None) -> bool:
+    """Whether arguments have more characters and values than are read."""
+    length, rest = 0, [arguments]
+    while rest and length <= LONGEST:
+        value: Any = rest.pop()
+        length += 1 + (len(value) if isinstance(value, str) else 0)
+        if isinstance(value, Mapping):
+            rest += [*value, *value.values()]
+        elif isinstance(value, list):
+            rest += value
+    return length > LONGEST
+
+
+def _check(query: ListQuery) -> None:
+    """Raises ToolError if two arguments do not go together."""
+    if query.compare_to is None:
+        bounds = [name for name in ("min_change", "max_change") if getattr(query, name) is not None]
+        need = [*([f"sort={query.sort}"] if query.sort in BY_CHANGE else []), *bounds]
+        if need:
+            raise ToolError(f"{need[0]} needs compare_to: the date to compare with, such as 2026-11-01.")
+    least, most = query.min_change, query.max_change
+    if least and most and least.is_percent == most.is_percent and least.amount > most.amount:
+        raise ToolError("min_change is above max_change, so nothing can match. Swap them.")
+    low, high = query.min_size, query.max_size
+    if low is not None and high is not None and low > high:
+        raise ToolError(f"min_size ({low:,}) is above max_size ({high:,}), so nothing can match. Swap them.")
+
+
+def _describe_faults(kind: type[BaseModel], faults: Sequence[Any]) -> list[str]:
+    """A sentence for each bad argument; those that are allowed are listed once."""
+    known = list(kind.model_fields)
+    faults = [*{(fault["loc"][:1], fault["type"]): fault for fault in faults}.values()]
+    unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+    sentences = [_describe_unknown(_name(fault), known) for fault in unknown[:MOST_FAULTS]]
+    if unknown:
+        sentences[-1] += f" Allowed: {', '.join(known)}."
+    others = dict.fromkeys(_sentence(kind, fault) for fault in faults if fault["type"] != "extra_forbidden")
+    return [*sentences, *others][:MOST_FAULTS]
+
+
+def _describe_unknown(name: str, known: Sequence[str]) -> str:
+    meant = [each for each in known if name.lower() in OTHER_NAMES.get(each, ())]
+    near = meant or difflib.get_close_matches(name.lower(), known, 1, 0.7)
+    return f"There is no argument '{name}'." + (f" Did you mean '{near[0]}'?" if near else "")
+
+
+def _name(fault: Any) -> str:
+    return clean(str(fault["loc"][0]), 60) if fault["loc"] else "arguments"
 
 
 def _sentence(kind: type[BaseModel], fault: Any) -> str:
-    """What was wrong with one argument, and what is allowed."""
-    name = clean(str(fault["loc"][0]), 60) if fault["loc"] else "arguments"
-    what, context = fault["type"], fault.get("ctx", {})
-    if what == "extra_forbidden":
-        known = list(kind.model_fields)
-        meant = [k for k in known if name.lower() in OTHER_NAMES.get(k, ())]
-        near = meant or difflib.get_close_matches(name.lower(), known, 1, 0.7)
-        hint = f" Did you mean '{near[0]}'?" if near else ""
-        return f"There is no argument '{name}'.{hint} Allowed: {', '.join(known)}."
+    """What is wrong with one argument, and what is allowed."""
+    name, what, context = _name(fault), fault["type"], fault.get("ctx", {})
+    parameter = input_schema(kind)["properties"].get(name, {})
     if what == "missing":
         return f"'{name}' is required: {kind.model_fields[name].description}"
-    if what == "literal_error":
-        return f"'{name}' must be one of {context['expected'].replace(chr(39), '')}."
+    if (words := parameter.get("items", parameter).get("enum")) is not None:
+        return f"'{name}' must be one of {', '.join(words[:-1])} or {words[-1]}."
     if what == "greater_than_equal":
         return f"'{name}' must be {context['ge']} or more."
     if what == "string_too_long":
@@ -244,6 +319,6 @@ def _sentence(kind: type[BaseModel], fault: Any) -> str:
         return f"'{name}' must be a whole number such as 10000."
     if what.startswith("bool_"):
         return f"'{name}' must be true or false."
-    if name == "sources":
-        return "'sources' must be a list of source or vendor names."
+    if "items" in parameter:
+        return f"'{name}' must be a list of names."
     return f"'{name}' must be text."

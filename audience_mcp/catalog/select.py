@@ -1,143 +1,197 @@
-"""Which audiences a query matches, and in which order they are shown."""
+"""Filters audiences by a query, and orders them."""
 
 from __future__ import annotations
 
-import heapq
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from audience_mcp.catalog.query import ListQuery
-from audience_mcp.catalog.reports import Hit
-from audience_mcp.catalog.rows import display_name
-from audience_mcp.catalog.search import parse_search
-from audience_mcp.core.audience import Row
-from audience_mcp.core.dates import parse_datetime
-from audience_mcp.core.text import fold
+from audience_mcp.catalog.arguments import FILTERS
+from audience_mcp.catalog.compare import Comparison
+from audience_mcp.catalog.display import Match
+from audience_mcp.catalog.index import ORDERS, DateField, Index, Order
+from audience_mcp.catalog.issues import IssueFinder
+from audience_mcp.catalog.query import BY_CHANGE, ListQuery, Sort
+from audience_mcp.catalog.search import folded_name, parse_search
+from audience_mcp.core.audience import IssueCode, Row
+from audience_mcp.core.text import clean
 from audience_mcp.sources.reader import SourceReader
 
-NOTES = {
+MESSAGES = {
     "undated": "{count:,} of those that pass the other filters have no {what} date, and do not match.",
-    "null": "{names} came as null and was not applied; if a value was meant, send it as a number or text.",
 }
+
+
+Matches = Mapping[SourceReader, Sequence[Row]]
+"""The audiences that match, by source."""
 
 
 @dataclass(slots=True)
 class Selection:
-    """What passes every filter but those on sizes, by source; notes: what the reader must know of it."""
+    """The rows that pass every filter that does not wait for sizes, by source, with notes for the reader."""
 
-    hits: dict[SourceReader, list[Row]]
+    matches: dict[SourceReader, Sequence[Row]]
     notes: list[str] = field(default_factory=list)
 
 
-def select(query: ListQuery, rows: Mapping[SourceReader, Iterable[Row]]) -> Selection:
-    """The rows that pass every filter but those on sizes, which may still have to be asked for."""
+def select(query: ListQuery, index: Index, elsewhere: Collection[str] | None = None) -> Selection:
+    """Apply every filter that does not wait for sizes, which may have to be requested from the vendor first.
+
+    An audience whose status only its size will tell passes any filter on it until then. elsewhere: with
+    `missing_in`, the folded names of those sources; None if they were not all read in full.
+    """
+    matches: dict[SourceReader, Sequence[Row]] = dict(index.rows)
     notes: list[str] = []
-    filters = _plain_filters(query)
+    if types := query.type:
+        matches = {r: [row for row in rows if row.type in types] for r, rows in matches.items()}
+    if statuses := query.status:
+        matches = {
+            r: [row for row in rows if row.status in statuses or _is_undecided(row)]
+            for r, rows in matches.items()
+        }
+    if query.kind:
+        kinds = {kind.strip().lower() for kind in query.kind}
+        matches = {r: _of_kinds(r, rows, kinds) for r, rows in matches.items()}
+        there = _kinds_there(index)
+        if unknown := kinds - {kind.lower() for kind in there}:
+            notes.append(f"No kind {clean(', '.join(sorted(unknown)))} here; there are {', '.join(there)}.")
+    if query.missing_in and elsewhere is None:
+        matches = {r: [] for r in matches}
+        notes.append("Nothing is listed as missing, since not every source in missing_in was read in full.")
+    elif elsewhere:
+        matches = {
+            r: [row for row in rows if folded_name(row) not in elsewhere] for r, rows in matches.items()
+        }
     if query.search is not None:
         search = parse_search(query.search)
         notes += search.notes
-        filters.append(search.matches)
-    if query.nulls:
-        notes.append(NOTES["null"].format(names=", ".join(query.nulls)))
-    windows = [_Window(what, since, before) for what, since, before in _windows(query) if since or before]
-    filters += [window.holds for window in windows]
-    hits = {reader: _passing(each, filters) for reader, each in rows.items()}
-    notes += [NOTES["undated"].format(count=w.undated, what=w.what) for w in windows if w.undated]
-    return Selection(hits, notes)
+        matches = {reader: search.among(rows, reader.source.vendor) for reader, rows in matches.items()}
+    notes += query.notes
+    for what, dates, since, before in _windows(query):
+        if since or before:
+            undated = 0
+            for reader, rows in matches.items():
+                matches[reader], lack = index.dated(reader, rows, dates, since, before)
+                undated += lack
+            if undated:
+                notes.append(MESSAGES["undated"].format(count=undated, what=what))
+    return Selection(matches, notes)
 
 
-def _passing(rows: Iterable[Row], filters: Iterable[Callable[[Row], bool]]) -> list[Row]:
-    """The rows that pass each filter in turn."""
-    left = list(rows)
-    for passes in filters:
-        left = [row for row in left if passes(row)]
-    return left
+def _is_undecided(row: Row) -> bool:
+    return row.size_pending and row.status == "unknown"
 
 
-def filter_by_size(query: ListQuery, rows: Sequence[Row]) -> list[Row]:
-    """The rows within the sizes asked for; audiences of unknown size match neither.
+def filter_counted(query: ListQuery, rows: Sequence[Row]) -> Sequence[Row]:
+    """Apply the filters that wait for sizes: `status` once more, `min_size` and `max_size`.
 
-    Of a range, the lower end counts for `min_size` and the upper one for `max_size`.
+    An unknown size passes neither bound.
+
+    Of a range, the lower end is compared with `min_size` and the upper one with `max_size`, which a range
+    without an upper end never passes.
     """
+    if statuses := query.status:
+        rows = [row for row in rows if row.status in statuses]
     low, high = query.min_size, query.max_size
     if low is None and high is None:
-        return list(rows)
+        return rows
     return [
         row
         for row in rows
         if row.size is not None
         and row.size >= (low or 0)
-        and (high is None or (row.size if row.size_max is None else row.size_max) <= high)
+        and (
+            high is None
+            or (not row.open_ended and (row.size if row.size_max is None else row.size_max) <= high)
+        )
     ]
 
 
-def _plain_filters(query: ListQuery) -> list[Callable[[Row], bool]]:
-    filters: list[Callable[[Row], bool]] = []
-    if query.type:
-        filters.append(lambda row: row.type == query.type)
-    if query.status:
-        filters.append(lambda row: row.status == query.status)
-    return filters
+def needs_issues(query: ListQuery) -> bool:
+    """Whether the answer to a question depends on issues, or shows them."""
+    shown = query.detail == "full" and query.limit != 0
+    return bool(query.issue) or query.group_by == "issue" or shown
 
 
-def _windows(query: ListQuery) -> Iterable[tuple[str, datetime | None, datetime | None]]:
-    yield "creation", query.created_since, query.created_before
-    yield "update", query.updated_since, query.updated_before
+def narrow(query: ListQuery, matches: Matches, issues: IssueFinder) -> Matches:
+    """Apply every filter that waits for sizes of now, but for none of the past."""
+    matches = {reader: filter_counted(query, rows) for reader, rows in matches.items()}
+    if query.issue is None:
+        return matches
+    return {
+        reader: filter_by_issue(query.issue, rows, issues.codes(reader)) for reader, rows in matches.items()
+    }
 
 
-@dataclass(slots=True)
-class _Window:
-    """A stretch of time; `undated` counts the rows that have no such date."""
+def filter_changed(query: ListQuery, matches: Matches, comparison: Comparison) -> Matches:
+    """Apply `min_change` and `max_change`; an unknown change passes neither, and what was 0 or unknown then
+    no percentage.
+    """
+    low, high = query.min_change, query.max_change
+    if low is None and high is None:
+        return matches
 
-    what: str
-    since: datetime | None
-    before: datetime | None
-    undated: int = 0
+    def passes(reader: SourceReader, row: Row) -> bool:
+        found = comparison.difference(reader, row)
+        sides = low.compare(*found) if low else 1, high.compare(*found) if high else -1
+        return sides[0] is not None and sides[1] is not None and sides[0] >= 0 >= sides[1]
 
-    def holds(self, row: Row) -> bool:
-        when = parse_datetime(row.created if self.what == "creation" else row.updated)
-        if when is None:
-            self.undated += 1
-            return False
-        return not (self.since and when < self.since) and not (self.before and when >= self.before)
+    return {reader: [row for row in rows if passes(reader, row)] for reader, rows in matches.items()}
+
+
+def filter_by_issue(
+    wanted: Collection[IssueCode], rows: Sequence[Row], codes: Mapping[int, Sequence[IssueCode]]
+) -> Sequence[Row]:
+    """The rows with any of the issues. codes: those of each row that has some, by `id(row)`."""
+    return [row for row in rows if any(code in wanted for code in codes.get(id(row), ()))]
+
+
+def _of_kinds(reader: SourceReader, rows: Sequence[Row], kinds: Collection[str]) -> Sequence[Row]:
+    one = reader.source.vendor.kind
+    return [row for row in rows if (row.kind or one).lower() in kinds]
+
+
+def _kinds_there(index: Index) -> list[str]:
+    """The words of all asked sources for their kinds of audience."""
+    found = {row.kind or reader.source.vendor.kind for reader, rows in index.rows.items() for row in rows}
+    for reader in index.rows:
+        vendor = reader.source.vendor
+        found |= {listing.kind or vendor.kind for listing in vendor.listings}
+    return sorted(found)
+
+
+def _windows(query: ListQuery) -> Iterable[tuple[str, DateField, datetime | None, datetime | None]]:
+    yield "creation", "created", query.created_since, query.created_before
+    yield "update", "updated", query.updated_since, query.updated_before
+
+
+def is_plain(query: ListQuery) -> bool:
+    """Whether a query wants rows of all audiences of its sources, in an order by what they are now."""
+    narrowed = any(getattr(query, name) is not None for name in FILTERS if name != "sources")
+    return not narrowed and query.group_by is None and query.compare_to is None and query.as_of is None
 
 
 def order(
     query: ListQuery,
-    hits: Sequence[Hit],
+    matches: Mapping[SourceReader, Sequence[Row]],
+    index: Index,
     most: int,
-    change: Callable[[SourceReader, Row], int | None] = lambda reader, row: None,
-) -> list[Hit]:
-    """The first `most` in the order asked for: unknown values last, ties by ref.
-
-    change: how much each has grown, for the orders that go by it.
-    """
-    prefix = {reader: f"{reader.name}:" for reader, _ in hits}
-    if query.sort in ("growth", "decline"):
-        sign = -1 if query.sort == "growth" else 1
-
-        def by_change(hit: Hit) -> tuple[Any, str, str]:
-            by = change(*hit)
-            return math.inf if by is None else sign * by, prefix[hit[0]], hit[1].id
-
-        return heapq.nsmallest(most, hits, key=by_change)
-    key = _ORDERS[query.sort]
-    return heapq.nsmallest(most, hits, key=lambda hit: (key(hit[1]), prefix[hit[0]], hit[1].id))
+    comparison: Comparison,
+) -> list[Match]:
+    """`most` matches from `query.offset` on in the requested order: unknown values last, ties by ref."""
+    chosen = _order_by_change(query.sort, comparison) if query.sort in BY_CHANGE else ORDERS[query.sort]
+    return index.sort(matches, chosen, query.offset, query.offset + most)
 
 
-def _by_time(value: object, direction: int) -> Any:
-    when = parse_datetime(value)
-    return math.inf if when is None else direction * when.timestamp()
+def _order_by_change(sort: Sort, comparison: Comparison) -> Order:
+    sign = -1 if sort.startswith("growth") else 1
+    in_percent = sort.endswith("_pct")
 
+    def by_change(reader: SourceReader, row: Row) -> float:
+        change, then = comparison.difference(reader, row)
+        if change is None or (in_percent and not then):
+            return math.inf
+        return sign * (change / (then or 1) if in_percent else change)
 
-_ORDERS: Mapping[str, Callable[[Row], Any]] = {
-    "size": lambda row: math.inf if row.size is None else -row.size,
-    "size_asc": lambda row: math.inf if row.size is None else row.size,
-    "name": lambda row: fold(display_name(row)),
-    "newest": lambda row: _by_time(row.created, -1),
-    "oldest": lambda row: _by_time(row.created, 1),
-    "updated": lambda row: _by_time(row.updated, -1),
-}
+    return Order(sort, by_change, by_size=True, past=comparison.moments)

@@ -1,8 +1,9 @@
-"""A real client asks a real server, started as a subprocess, what a marketer would ask."""
+"""`demo`: a real MCP client asks a real server, started as a subprocess, a marketer's questions."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,27 +15,32 @@ import mcp_types as types
 from mcp import Client, StdioServerParameters
 
 from audience_mcp.catalog.models import SourceReport
+from audience_mcp.cli.exits import as_typed, wrap
+from audience_mcp.cli.output import count_noun
 from audience_mcp.cli.tables import name_unit, write_range
+from audience_mcp.config import Environment
 
 Answer = Mapping[str, Any]
 WEEK_AGO = "a week ago"
-"""Stands for that day in a question."""
+"""Placeholder for that date in a question."""
 
 
 NEXT = """
 What to do next:
-  audience-mcp list --sandbox --html audiences.html
+  {program} list --sandbox --html audiences.html
       writes these made-up audiences as a page; open it in a browser
-  audience-mcp install claude-desktop --sandbox
+  {program} install claude-desktop --sandbox
       lets Claude answer such questions from them
-  audience-mcp check
-      with your own keys set: says which sources can be read, and which
-      variables each vendor needs"""
+  {program} setup
+      asks for the keys of your own platforms, tries them, and connects Claude
+      or another program
+  {program} check
+      says which of your platforms can be read, and how to mend the others"""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, the one tool call that answers it, and the answer in words."""
+    """A question, the tool call that answers it, and how to print the answer."""
 
     words: str
     tool: str
@@ -71,7 +77,7 @@ def _by_source(answer: Answer) -> list[str]:
 
 def _groups(answer: Answer) -> list[str]:
     return [
-        f"{group['sum_of_sizes']:>11,}  in {group['matched']:,} of the kind {group['key']}"
+        f"{group['sum_of_sizes']:>11,}  {group['key']} ({count_noun(group['matched'], 'audience')})"
         for group in answer["groups"]
     ]
 
@@ -88,7 +94,7 @@ def _one(answer: Answer) -> list[str]:
 
 
 def _changes(answer: Answer) -> list[str]:
-    """What grew, from when to when: a change belongs to two moments."""
+    """Return what grew, and between which two dates."""
     (first, *_) = answer["sources"]
     between = f"from {first['compared_to'][:10]} to {first['as_of'][:10]}, net"
     return [f"{row['change']:>+11,}  {row['name']}  [{row['ref']}]" for row in answer["audiences"]] + [
@@ -111,9 +117,11 @@ QUESTIONS = (
         {"sources": ["mailchimp"], "group_by": "kind"},
         lambda a: [*_groups(a), *a.get("notes", [])],
     ),
-    Question("Which audiences failed to process?", "list_audiences", {"status": "failed", "limit": 5}, _rows),
     Question(
-        "Which are still being processed?", "list_audiences", {"status": "processing", "limit": 5}, _rows
+        "Which audiences failed to process?", "list_audiences", {"status": ["failed"], "limit": 5}, _rows
+    ),
+    Question(
+        "Which are still being processed?", "list_audiences", {"status": ["processing"], "limit": 5}, _rows
     ),
     Question("What can you see, and is that all of them?", "list_audiences", {"limit": 0}, _by_source),
     Question(
@@ -137,15 +145,20 @@ QUESTIONS = (
 )
 
 
-def _put_dates(question: Question) -> Question:
-    """The question with the day that is meant."""
+def _fill_dates(question: Question) -> Question:
+    """Return the question with real dates."""
     day = (datetime.now(timezone.utc) - timedelta(days=7)).date().isoformat()
     arguments = {name: day if value == WEEK_AGO else value for name, value in question.arguments.items()}
     return replace(question, arguments=arguments)
 
 
+def _print(line: str) -> None:
+    """Print a line, broken between words where it is too long for the terminal."""
+    print(wrap(line, shutil.get_terminal_size().columns) if sys.stdout.isatty() else line)
+
+
 async def _ask(client: Client, question: Question) -> bool:
-    question = _put_dates(question)
+    question = _fill_dates(question)
     result = await client.call_tool(question.tool, question.arguments)
     print(f"\n? {question.words}\n  {question.tool}({json.dumps(question.arguments, ensure_ascii=False)})")
     if result.is_error or not isinstance(result.structured_content, dict):
@@ -153,22 +166,24 @@ async def _ask(client: Client, question: Question) -> bool:
         print(f"  ! {text}")
         return False
     for line in question.describe(result.structured_content):
-        print(f"    {line}")
+        _print(f"    {line}")
     return True
 
 
-async def _demo() -> bool:
-    server = StdioServerParameters(command=sys.executable, args=["-m", "audience_mcp", "--sandbox"])
+async def _demo(environment: Environment) -> bool:
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "audience_mcp", "--sandbox"], env=dict(environment)
+    )
     async with Client(server) as client:
         tools = await client.list_tools()
-        print("Connected over stdio to audience-mcp --sandbox (made-up audiences of eight vendors).")
+        _print("Connected over stdio to audience-mcp --sandbox (made-up audiences of ten vendors).")
         print(f"Tools: {', '.join(tool.name for tool in tools.tools)}")
         answered = [await _ask(client, question) for question in QUESTIONS]
     print(f"\n{sum(answered)} of {len(answered)} questions answered, one call each.")
-    print(NEXT)
+    print(NEXT.format(program=as_typed()))
     return all(answered)
 
 
-def run_demo() -> int:
-    """Print questions, tool calls and answers; 0 where all were answered."""
-    return 0 if anyio.run(_demo) else 1
+def run_demo(environment: Environment) -> int:
+    """Print questions, tool calls and answers. Returns 0 if all were answered, else 1."""
+    return 0 if anyio.run(_demo, environment) else 1

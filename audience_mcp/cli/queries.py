@@ -1,43 +1,44 @@
-"""`list` and `get`: the two tools for people, who get all that there is."""
+"""`list` and `get`: the two tools for people, without the limits that a model needs."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
-from audience_mcp.catalog.catalog import Catalog
+from audience_mcp.catalog.catalog import EVERYTHING, Catalog
 from audience_mcp.catalog.models import AudienceList, AudienceMatch, to_dict
 from audience_mcp.catalog.query import GetQuery, ListQuery
-from audience_mcp.cli import INCOMPLETE, MISUSED, OK, Stop, refuse, say
-from audience_mcp.cli.asking import explain_unconfigured, run_to_exit, show_progress, start
-from audience_mcp.cli.csv_output import write_csv
-from audience_mcp.cli.options import in_words_of_options
-from audience_mcp.cli.output import Output, ignore_broken_pipe, write_json
+from audience_mcp.cli.exits import INCOMPLETE, MISUSED, OK, Stop, refuse, say
+from audience_mcp.cli.options import refuse_question
+from audience_mcp.cli.output import Output, Page, ignore_broken_pipe, write_csv, write_json, write_page
+from audience_mcp.cli.running import SAVES_WITHIN_S, explain_unconfigured, run_to_exit, show_progress, start
 from audience_mcp.cli.tables import show_list, show_match
+from audience_mcp.config import Environment
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.progress import Progress
 
 AnswerT = TypeVar("AnswerT", AudienceList, AudienceMatch)
 
 Form = Literal["text", "json", "csv"]
-EVERYTHING = 10**12
-"""A limit, and a number of characters, that nothing reaches: people and scripts get all that there is."""
 
 
-def choose_form(json: bool, csv: bool, page: str | None) -> Form:
-    """The form that the options ask for. Raises Stop."""
+def choose_form(json: bool, csv: bool, page: Page | None) -> Form:
+    """Return the form that the options ask for. Raises Stop."""
     if json + csv + (page is not None) > 1:
         raise Stop("choose one of --json, --csv and --html.", MISUSED)
     return "json" if json else "csv" if csv else "text"
 
 
-def list_audiences(query: ListQuery, form: Form, *, sandbox: bool, page: str | None = None) -> int:
-    """Ask, and print rows, totals and what the reader must know: all of it, unless `--limit` says less."""
+def list_audiences(
+    environment: Environment, query: ListQuery, form: Form, *, sandbox: bool, page: Page | None = None
+) -> int:
+    """List audiences and print rows, totals and notes: all of them unless `--limit` says otherwise."""
     if "limit" not in query.model_fields_set:
         query = query.model_copy(update={"limit": EVERYTHING})
     if form == "csv":
         query = query.model_copy(update={"detail": "full"})
     return _run(
+        environment,
         lambda catalog, tell: catalog.list_audiences(query, tell, EVERYTHING),
         lambda answer, out: show_list(answer, query, out),
         form,
@@ -47,11 +48,14 @@ def list_audiences(query: ListQuery, form: Form, *, sandbox: bool, page: str | N
     )
 
 
-def get_audience(query: GetQuery, form: Form, *, sandbox: bool, page: str | None = None) -> int:
-    """Ask, and print the audience in full."""
+def get_audience(
+    environment: Environment, query: GetQuery, form: Form, *, sandbox: bool, page: Page | None = None
+) -> int:
+    """Find one audience and print it in full."""
     return _run(
+        environment,
         lambda catalog, tell: catalog.get_audience(query, tell, EVERYTHING),
-        show_match,
+        lambda answer, out: show_match(answer, out, since=query.since),
         form,
         sandbox=sandbox,
         page=page,
@@ -59,30 +63,30 @@ def get_audience(query: GetQuery, form: Form, *, sandbox: bool, page: str | None
 
 
 def _run(
+    environment: Environment,
     ask: Callable[[Catalog, Progress | None], Awaitable[AnswerT]],
     show: Callable[[AnswerT, Output], None],
     form: Form,
     *,
     sandbox: bool,
-    page: str | None,
+    page: Page | None,
     compared: bool = False,
 ) -> int:
-    """Ask, then print in that form, or write a file that is a page."""
+    """Ask, then print the answer in that form or write it as a page."""
 
     async def main() -> int:
-        startup = start(sandbox=sandbox)
+        startup = start(environment, sandbox=sandbox)
         if not startup.configuration.sources:
-            return refuse(explain_unconfigured(startup.configuration))
-        async with startup.open_catalog() as catalog:
+            return refuse(explain_unconfigured())
+        async with startup.open_catalog(SAVES_WITHIN_S) as catalog:
             with show_progress("reading") as tell:
                 try:
                     answer = await ask(catalog, tell)
                 except ToolError as e:
-                    return refuse(in_words_of_options(str(e)))
+                    return refuse_question(e)
         if page is not None:
-            from audience_mcp.cli.page_output import write_page
-
-            write_page(to_dict(answer), page)
+            whole = to_dict(answer)
+            write_page(whole, page, catalog.name_codes(whole))
             _warn_of_errors(answer)
             return OK if answer.complete else INCOMPLETE
         with ignore_broken_pipe():
@@ -99,7 +103,7 @@ def _run(
 
 
 def _warn_of_errors(answer: AudienceList | AudienceMatch) -> None:
-    """What makes the answer less than it seems, beside the rows that a program reads."""
+    """Say on stderr which sources failed, as a program reads the rows on stdout."""
     for report in answer.sources:
         if report.error:
             say(f"audience-mcp: {report.error.message}")

@@ -31,8 +31,10 @@ class VendorError(Exception):
     kind: what sort of failure, one of `Kind`.
     message: one or two sentences of our own: what happened, at which source, what to do.
     retry_after_s: seconds until asking again makes sense, where known.
-    status: the HTTP status that the answer amounts to, where there was one.
+    status: the HTTP status that the answer amounts to, where there was one and it was the vendor's own.
     final: whether asking again at once would end at the same place, so that what was read may be kept.
+    foreign: whether what stands in front of the vendor answered in its place, which says nothing of keys or
+    audiences.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class VendorError(Exception):
         retry_after_s: int | None = None,
         status: int | None = None,
         final: bool = False,
+        foreign: bool = False,
     ) -> None:
         super().__init__(message)
         self.kind: Kind = kind
@@ -50,11 +53,24 @@ class VendorError(Exception):
         self.retry_after_s = retry_after_s
         self.status = status
         self.final = final
+        self.foreign = foreign
 
     @property
     def passing(self) -> bool:
         """Whether the next call should go on where this one stopped."""
         return self.kind in PASSING
+
+    def of_part(self, source: str, what: str, *, final: bool | None = None) -> VendorError:
+        """The same error, which says what failed: `segments could not be read`."""
+        rest = self.message.removeprefix(f"{source}: ")
+        return VendorError(
+            self.kind,
+            f"{source}: {what}. {'The ' + rest[4:] if rest.startswith('the ') else rest}",
+            retry_after_s=self.retry_after_s,
+            status=self.status,
+            final=self.final if final is None else final,
+            foreign=self.foreign,
+        )
 
 
 class PagingStopped(VendorError):
@@ -74,3 +90,7 @@ class ConfigurationError(Exception):
 
 class ToolError(Exception):
     """A call that gets no answer; its text is all the model sees, so it says what to do."""
+
+
+class InvalidArgument(ToolError):
+    """A call that gets no answer because an argument, a source's name or a setting is not valid."""

@@ -19,6 +19,8 @@ def as_id(value: object) -> str | None:
 
     A whole number is an id too: some vendors send the same id now as number, now as text.
     """
+    if type(value) is str and value.isascii() and value.isprintable() and 1 <= len(value) <= MAX_ID:
+        return None if value.isspace() else value  # as almost all are
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < 10**MAX_ID else None
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_ID or not value.isprintable():
@@ -31,6 +33,8 @@ def as_count(value: object) -> int | None:
 
     Negative, fractional, non-finite, boolean or over 2**53 is not a count.
     """
+    if type(value) is int:  # as almost all are
+        return value if 0 <= value <= WHOLE_MAX else None
     if (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 16) or (
         isinstance(value, float) and math.isfinite(value) and value.is_integer()
     ):

@@ -2,40 +2,70 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from audience_mcp.hosts import files, known
 from audience_mcp.hosts.jsonc import Document, JsonFault, Node
 from audience_mcp.hosts.known import Entry, Host, HostError, Variable
 from audience_mcp.hosts.recognize import starts_audience_mcp
 
-MESSAGES = {
-    "other_server": "It has another server called {name}. Choose a different name with --name.",
-    "not_ours": "Its server called {name} does not start audience-mcp, so it was not removed.",
-    "not_json": "It is not valid JSON, so it was not changed. {where}.",
-    "no_object": "It does not contain a JSON object, so it was not changed.",
-    "wrong_kind": "Its '{key}' is not {kind}, so it was not changed.",
-}
-
 
 def make_entry(host: Host, starts: Sequence[str], variables: Sequence[Variable]) -> dict[str, Any]:
-    """The server's entry; variables whose value is None are left out."""
-    made: dict[str, Any] = {"type": "stdio"} if host.typed else {}
+    """Return the server's entry, without variables whose value is None."""
+    made: dict[str, Any] = {"type": "stdio"} if host.has_type else {}
     made |= {"command": starts[0], "args": list(starts[1:])}
     env = {v.name: v.value for v in variables if v.value is not None}
     return made | ({"env": env} if env else {})
 
 
+def read_variables(host_name: str, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the variables of our entry in a host's configuration. Raises HostError if there is none.
+
+    The entry is the one called audience-mcp, else the first that starts it.
+    """
+    host = known.find_host(host_name)
+    if host.paste_at:
+        raise HostError(f"the configuration of {host.title} cannot be read here.")
+    path = known.config_path(host, sys.platform, Path.home(), environment)
+    found = find_entry(files.decode(files.read(path)), host)
+    if found is None:
+        raise HostError(
+            f"{host.title} has no entry for audience-mcp in {path}: audience-mcp install {host.name}"
+        )
+    env, args = found.get("env"), found.get("args", [])
+    variables = {str(k): str(v) for k, v in env.items()} if isinstance(env, dict) else {}
+    for before, file in itertools.pairwise(args):
+        if before == "--env-file":
+            variables["AUDIENCE_MCP_ENV_FILE"] = str(file)
+    return variables
+
+
+def find_entry(text: str, host: Host, name: str = "audience-mcp") -> Entry | None:
+    """Return our entry in a host's file: of that name, else the first that starts audience-mcp; or None.
+
+    Raises HostError if the file cannot be understood.
+    """
+    document = _parse(text or "{}\n", host)
+    section = _find_member(document, document.root, host.section, "{")
+    servers = document.value(section) if section else {}
+    ours = {key: value for key, value in servers.items() if starts_audience_mcp(value)}
+    return ours.get(name) or next(iter(ours.values()), None)
+
+
 def ask_for_keys(host: Host, name: str, variables: Sequence[Variable]) -> tuple[list[Variable], list[Entry]]:
-    """The variables with the unknown ones as references, and the questions that the host asks for them."""
+    """Return the variables with references in place of unknown values, and the questions the host asks."""
     questions: list[Entry] = []
     filled: list[Variable] = []
     for v in variables:
-        if v.value is None and host.reference:
-            filled.append(Variable(v.name, host.reference.format(name=v.name), v.secret, v.description))
+        if v.value is None and host.env_reference:
+            filled.append(Variable(v.name, host.env_reference.format(name=v.name), v.secret, v.description))
             continue
-        if v.value is not None or not host.asks:
+        if v.value is not None or not host.prompts:
             filled.append(v)
             continue
         id = f"{name}-{v.name}"
@@ -47,7 +77,7 @@ def ask_for_keys(host: Host, name: str, variables: Sequence[Variable]) -> tuple[
 
 
 def add_entry(text: str, host: Host, name: str, entry: Entry, questions: Sequence[Entry] = ()) -> str:
-    """A host's file with our entry and nothing else changed. Raises HostError.
+    """Return a host's file with our entry set and nothing else changed. Raises HostError.
 
     What people have added to an entry of ours stays in it.
     """
@@ -61,7 +91,7 @@ def add_entry(text: str, host: Host, name: str, entry: Entry, questions: Sequenc
     if old is not None:
         before = document.value(old)
         if not starts_audience_mcp(before):
-            raise HostError(MESSAGES["other_server"].format(name=name))
+            raise HostError(f"It has another server called {name}. Choose a different name with --name.")
         referred = _find_questions(document, old, name)
         kept = before.get("env")
         env = {**(kept if isinstance(kept, dict) else {}), **entry.get("env", {})}
@@ -81,21 +111,21 @@ def add_entry(text: str, host: Host, name: str, entry: Entry, questions: Sequenc
 
 
 def remove_entry(text: str, host: Host, name: str) -> str:
-    """A host's file without our entry, and without the questions that only it refers to. Raises HostError."""
+    """Return a host's file without our entry and the questions that only it uses. Raises HostError."""
     document = _parse(text or "{}\n", host)
     section = _find_member(document, document.root, host.section, "{")
     old = section.get(name) if section else None
     if section is None or old is None:
         return text
     if not starts_audience_mcp(document.value(old)):
-        raise HostError(MESSAGES["not_ours"].format(name=name))
+        raise HostError(f"Its server called {name} does not start audience-mcp, so it was not removed.")
     referred = _find_questions(document, old, name)
     document = document.drop(section, next(item for item in section.items if item.node is old))
     return _drop_unused(document, referred).text
 
 
 def _find_questions(document: Document, node: Node, name: str) -> set[str]:
-    """The ids of our questions that an entry refers to."""
+    """Return the ids of our questions that an entry uses."""
     return set(re.findall(rf"\$\{{input:({re.escape(name)}-\w+)\}}", document.text[node.start : node.end]))
 
 
@@ -119,9 +149,9 @@ def _parse(text: str, host: Host) -> Document:
     try:
         document = Document(text, comments=host.comments)
     except JsonFault as e:
-        raise HostError(MESSAGES["not_json"].format(where=e)) from None
+        raise HostError(f"It is not valid JSON, so it was not changed. {e}.") from None
     if document.root.opening != "{":
-        raise HostError(MESSAGES["no_object"])
+        raise HostError("It does not contain a JSON object, so it was not changed.")
     return document
 
 
@@ -129,5 +159,5 @@ def _find_member(document: Document, node: Node, key: str, opening: str) -> Node
     found = node.get(key)
     if found is not None and found.opening != opening:
         kind = "an object" if opening == "{" else "a list"
-        raise HostError(MESSAGES["wrong_kind"].format(key=key, kind=kind))
+        raise HostError(f"Its '{key}' is not {kind}, so it was not changed.")
     return found

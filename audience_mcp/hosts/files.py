@@ -1,50 +1,45 @@
-"""Files that belong to other programs: read in full or not at all, replaced in one step, a copy kept."""
+"""Files of other programs: read in full or not at all, replaced atomically, with a backup."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
 
 from audience_mcp.hosts.known import HostError
 
-MESSAGES = {
-    "irregular": "{path} is not a regular file. Choose the host's configuration file with --file.",
-    "unreadable": "{path} cannot be read: {why}.",
-    "unwritable": "{path} cannot be written: {why}.",
-    "not_utf8": "It is not UTF-8 text, so it was not changed.",
-    "changed": "{path} was changed by another program just now, so it was not changed. Try again.",
-}
-
 
 def read(path: Path) -> bytes | None:
-    """A file's bytes, or None where there is no file. Raises HostError, also for what is no regular file."""
+    """Return a file's bytes, or None if it does not exist. Raises HostError, also for special files."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be read for ever, a device written to
-            raise HostError(MESSAGES["irregular"].format(path=path))
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would never end
+            raise HostError(
+                f"{path} is not a regular file. Choose the host's configuration file with --file."
+            )
         return path.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as e:
-        raise HostError(MESSAGES["unreadable"].format(path=path, why=e.strerror)) from None
+        raise HostError(f"{path} cannot be read: {e.strerror}.") from None
 
 
 def decode(raw: bytes | None) -> str:
-    """The text of a file, its line ends as they are. Raises HostError."""
+    """Return the text of a file with its line ends unchanged. Raises HostError."""
     try:
         text = (raw or b"").decode("utf-8")
     except UnicodeDecodeError:
-        raise HostError(MESSAGES["not_utf8"]) from None
+        raise HostError("It is not UTF-8 text, so it was not changed.") from None
     return text if text.strip("\ufeff \t\r\n") else ""
 
 
-def replace(path: Path, before: bytes | None, text: str, *, secret: bool) -> Path | None:
-    """Write the file in one step, keeping a copy of what was there; the copy. Raises HostError.
+def replace(path: Path, before: bytes | None, text: str, *, secret: bool, backup: bool = True) -> Path | None:
+    """Replace the file atomically and back up what was there. Returns the backup's path. Raises HostError.
 
     before: what was read; if the file is no longer that, nothing is written. secret: whether it holds
-    keys now, so that only its owner may read it.
+    keys now, so that only its owner may read it. backup: whether to keep what was there.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -63,19 +58,27 @@ def replace(path: Path, before: bytes | None, text: str, *, secret: bool) -> Pat
                 with contextlib.suppress(PermissionError):  # with sudo, the file stays its owner's
                     os.chown(temporary, target.stat().st_uid, target.stat().st_gid)
             if read(path) != before:
-                raise HostError(MESSAGES["changed"].format(path=path))
-            backup = _backup(path, before, mode) if before is not None else None
+                raise HostError(
+                    f"{path} was changed by another program just now, so it was not changed. Try again."
+                )
+            saved = _back_up(path, before, mode) if backup and before is not None else None
             os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
     except OSError as e:
-        raise HostError(MESSAGES["unwritable"].format(path=path, why=e.strerror)) from None
-    return backup
+        raise HostError(f"{path} cannot be written: {e.strerror}.") from None
+    return saved
 
 
-def _backup(path: Path, content: bytes, mode: int) -> Path:
+def list_backups(path: Path) -> list[Path]:
+    """Return the backups that `replace` has made of a file."""
+    name = re.compile(rf"{re.escape(path.name)}\.bak\d*")
+    return sorted(each for each in path.parent.glob("*") if name.fullmatch(each.name) and each.is_file())
+
+
+def _back_up(path: Path, content: bytes, mode: int) -> Path:
     number = 1
     while True:
         backup = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")

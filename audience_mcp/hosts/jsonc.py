@@ -1,7 +1,7 @@
 """Changes one place in a JSON text and leaves every other character as it is.
 
-Configuration files belong to people: their comments, order, spacing and numbers stay theirs. So a file
-is not parsed and written anew; the places of its values are found, and text is put in or cut out there.
+Configuration files belong to people, so their comments, order, spacing and numbers stay. A file is not
+parsed and written again: the positions of its values are found, and text is inserted or cut out there.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 MAX_DEPTH = 200
-_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _SCALAR = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null", re.ASCII)
 
@@ -24,7 +23,7 @@ class JsonFault(Exception):
 
 @dataclass(slots=True)
 class Item:
-    """A member of an object (with its key) or of an array: where it begins and ends, and its comma."""
+    """A member of an object (with its key) or of an array: its position and that of its comma."""
 
     start: int
     node: Node
@@ -34,7 +33,7 @@ class Item:
 
 @dataclass(slots=True)
 class Node:
-    """A value: where it begins and ends. `items` of an object or an array, None of anything else."""
+    """A value's position. `opening`: `{` or `[` for objects and arrays; `items`: their members."""
 
     start: int
     end: int
@@ -42,13 +41,13 @@ class Node:
     items: list[Item] = field(default_factory=list)
 
     def get(self, key: str) -> Node | None:
-        """The member of that key; the last one, as readers of JSON take it."""
+        """Return the member with that key or None; of several the last, as JSON readers do."""
         found = [item.node for item in self.items if item.key == key]
         return found[-1] if found else None
 
 
 class Document:
-    """A JSON text and the places in it. Raises JsonFault.
+    """A JSON text and the positions of its values. Raises JsonFault.
 
     comments: whether comments and commas before a closing bracket are accepted, as VS Code does.
     """
@@ -64,7 +63,7 @@ class Document:
             raise self._fault("something after the end")
 
     def value(self, node: Node) -> Any:
-        """A node as Python knows it."""
+        """Return a node's value as a Python object."""
         if node.opening == "{":
             return {item.key: self.value(item.node) for item in node.items}
         if node.opening == "[":
@@ -72,7 +71,7 @@ class Document:
         return json.loads(self.text[node.start : node.end])
 
     def put(self, node: Node, key: str, value: Any) -> Document:
-        """The document with a member of an object set, in its old place or at the end."""
+        """Return the document with a member of an object set, in its old place or at the end."""
         old = node.get(key)
         if old is None:
             return self._append(node, f"{json.dumps(key, ensure_ascii=False)}: ", value)
@@ -80,11 +79,11 @@ class Document:
         return self._with(self.text[: old.start] + self._write(value, indent) + self.text[old.end :])
 
     def add(self, node: Node, value: Any) -> Document:
-        """The document with an element at the end of an array."""
+        """Return the document with an element added at the end of an array."""
         return self._append(node, "", value)
 
     def drop(self, node: Node, item: Item) -> Document:
-        """The document without an item."""
+        """Return the document without an item."""
         text, index = self.text, node.items.index(item)
         start = len(text[: item.start].rstrip(" \t\r\n"))
         end = item.node.end if item.comma is None else item.comma + 1
@@ -93,8 +92,7 @@ class Document:
             rest = self._newline + rest  # a comment on the line before must not swallow it
         kept = text[:start]
         if item.comma is None and index:
-            comma = node.items[index - 1].comma
-            assert comma is not None  # noqa: S101 (two items have a comma between them)
+            comma = node.items[index - 1].comma or start  # two items always have a comma between them
             kept = text[:comma] + text[comma + 1 : start]
         if len(kept) == node.start + 1 and rest.lstrip()[:1] in ("}", "]"):
             rest = rest.lstrip()
@@ -110,7 +108,7 @@ class Document:
             if last.comma is None:
                 text, close = text[: last.node.end] + "," + text[last.node.end :], close + 1
             else:
-                comma = ","  # commas before the closing bracket are this file's way
+                comma = ","  # this file has commas before closing brackets
         return self._with(
             text[:close].rstrip(" \t\r\n")
             + f"{self._newline}{inner}{before}{self._write(value, inner)}{comma}{self._newline}{indent}"
@@ -130,7 +128,7 @@ class Document:
 
     @property
     def _unit(self) -> str:
-        """One step of indentation, as the text's first member has it."""
+        """One level of indentation, as used by the text's first member."""
         if self.root.items:
             indent = self._indent(self.root.items[0].start)
             if indent and self.text[: self.root.items[0].start].endswith(indent):
@@ -138,14 +136,15 @@ class Document:
         return "  "
 
     def _indent(self, at: int) -> str:
-        """The white space that begins the line of a place."""
+        """Return the white space at the start of the line that contains a position."""
         line = self.text[self.text.rfind("\n", 0, at) + 1 : at].lstrip("\ufeff")
         return line[: len(line) - len(line.lstrip(" \t"))]
 
     def _skip(self) -> None:
-        """Go to the next thing that is neither space nor comment."""
+        """Skip white space and comments."""
         while True:
-            self._at = _SPACE.match(self.text, self._at).end()  # type: ignore[union-attr]
+            while self.text.startswith((" ", "\t", "\r", "\n"), self._at):
+                self._at += 1
             if not self.text.startswith(("//", "/*"), self._at):
                 return
             if not self._comments:
@@ -206,9 +205,9 @@ class Document:
 
     def _parse_string(self) -> str:
         try:
-            text, self._at = scanstring(self.text, self._at + 1, True)
+            text, self._at = _DECODER.raw_decode(self.text, self._at)
         except json.JSONDecodeError:
-            raise self._fault("a text in quotes that does not end well") from None
+            raise self._fault("a text in quotes that is not valid") from None
         return str(text)
 
     def _fault(self, what: str) -> JsonFault:

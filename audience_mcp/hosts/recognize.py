@@ -21,10 +21,10 @@ _TAKING_A_VALUE = frozenset(
 
 
 def starts_audience_mcp(entry: object) -> bool:
-    """Whether the program that an entry starts is audience-mcp.
+    """Whether an entry starts audience-mcp.
 
-    Its own script, Python with `-m audience_mcp`, or either through uv, uvx or pipx. Another program whose
-    arguments contain the words is not ours: its environment holds other keys.
+    Its own script, Python with `-m audience_mcp`, or either through uv, uvx or pipx. A program whose
+    arguments merely contain the words is another one, with other keys in its environment.
     """
     if not isinstance(entry, dict):
         return False
@@ -49,7 +49,7 @@ def _starts(words: Sequence[str]) -> bool:
     if program not in _LAUNCHERS:
         return False
     rest = _skip_options(args)
-    for _ in range(2):  # uv tool run
+    for _ in range(2):  # `uv tool run` has two
         if rest and rest[0] in (*_SUBCOMMANDS.get(program, ()), "run"):
             rest = _skip_options(rest[1:], until="-m")
     if rest[:1] == ["-m"]:  # uv run -m
@@ -60,7 +60,7 @@ def _starts(words: Sequence[str]) -> bool:
 
 
 def _skip_options(args: list[str], until: str = "") -> list[str]:
-    """The arguments from the first on that is no option, or that is `until`."""
+    """Return the arguments from the first that is not an option, or that is `until`."""
     at = 0
     while at < len(args) and args[at].startswith("-") and args[at] != until:
         at += 2 if args[at] in _TAKING_A_VALUE else 1
@@ -68,6 +68,6 @@ def _skip_options(args: list[str], until: str = "") -> list[str]:
 
 
 def _name(program: str) -> str:
-    """A program's name without its folder and what Windows puts behind it."""
+    """Return a program's name without its folder and without Windows' extension."""
     name = re.split(r"[\\/]", program)[-1].lower()
     return re.sub(r"\.(exe|cmd|bat)$", "", name)

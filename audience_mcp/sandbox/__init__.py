@@ -1,4 +1,4 @@
-"""Eight vendors' audience APIs as one small local web app with made-up audiences.
+"""Ten vendors' audience APIs as one small local web app with made-up audiences.
 
 It checks credentials, headers and parameters as the vendors do, and refuses what they might ignore
 (unknown parameters, a body on a GET), so that a request that passes here is exactly as documented.

@@ -6,9 +6,21 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from audience_mcp.sandbox import batch, commbox, hubspot, klaviyo, mailchimp, meta, smallest, whop
-from audience_mcp.sandbox.data import made_up
+from audience_mcp.sandbox import (
+    batch,
+    commbox,
+    ghost,
+    hubspot,
+    klaviyo,
+    linkedin,
+    mailchimp,
+    meta,
+    smallest,
+    whop,
+)
+from audience_mcp.sandbox.data import ATTACKED, made_up
 from audience_mcp.sandbox.exchange import Answer, Asked, RefusedError
+from audience_mcp.sandbox.names import HOSTILE
 
 
 class Imitation(Protocol):
@@ -36,6 +48,8 @@ VENDORS: Mapping[str, Imitation] = {
     "hubspot": hubspot,
     "klaviyo": klaviyo,
     "meta": meta,
+    "linkedin": linkedin,
+    "ghost": ghost,
 }
 
 
@@ -48,24 +62,36 @@ def answer_as(vendor: Imitation, asked: Asked, rows: Sequence[object]) -> Answer
 
 
 class Sandbox:
-    """Eight vendors' audience APIs, each under its name: `/commbox`, `/batch`, `/mailchimp` and so on.
+    """Ten vendors' audience APIs, each under its name: `/commbox`, `/batch`, `/mailchimp` and so on.
 
     `vendors` limits them to these. `data` gives vendors other rows than the made-up ones: any number, as the
     vendor would send them, broken ones too. Whop's rows hold times as Unix seconds; they are rewritten for
     newer API versions.
-    `rows` is what is served, by vendor; it may be changed between two requests.
+    `rows` is what is served, by vendor; it may be changed between two requests. hostile: one audience bears a
+    name as an attacker might choose it; people who look around do not meet it otherwise.
     """
 
     def __init__(
-        self, data: Mapping[str, Sequence[object]] | None = None, vendors: Collection[str] = tuple(VENDORS)
+        self,
+        data: Mapping[str, Sequence[object]] | None = None,
+        vendors: Collection[str] = tuple(VENDORS),
+        *,
+        hostile: bool = False,
     ) -> None:
         given = data or {}
         unknown = given.keys() - VENDORS.keys()
         if unknown:
             raise ValueError(f"no such vendor: {', '.join(sorted(unknown))}")
+        drawn = made_up(set(vendors) - given.keys())
         self.rows: dict[str, list[Any]] = {
-            vendor: list(rows) for vendor, rows in {**made_up(), **given}.items() if vendor in vendors
+            vendor: list(given[vendor]) if vendor in given else drawn[vendor]
+            for vendor in VENDORS
+            if vendor in vendors
         }
+        if hostile:
+            for row in self.rows.get("commbox", ()):
+                if row["id"] == ATTACKED:
+                    row["name"] = HOSTILE
 
     def answer(self, asked: Asked) -> Answer:
         """What the vendor named by the path's first segment answers; never raises."""

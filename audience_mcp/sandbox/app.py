@@ -85,12 +85,15 @@ async def _read_request(request: Request) -> Asked:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    query = parse_qs(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    return Asked(request.method, request.scope["path"], query, headers, await request.body())
+    raw = request.scope["query_string"].decode("latin-1")
+    query = parse_qs(raw, keep_blank_values=True)
+    return Asked(request.method, request.scope["path"], query, headers, await request.body(), raw)
 
 
 def _response(answer: Answer) -> Response:
     headers = dict(answer.headers)
+    if isinstance(answer.body, bytes):
+        return Response(answer.body, answer.status, headers, media_type="application/json")
     if isinstance(answer.body, str):
         return Response(answer.body, answer.status, headers, media_type="text/html")
     text = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,8 @@
-"""Batch (Customer Engagement Platform) as documented on its audience "List" and "View" pages."""
+"""Batch (Customer Engagement Platform) as documented on its "List" and "View" pages of audiences, and on
+"List" of segments.
+
+A row with the `kind` `segment` is one, every other one an audience.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from audience_mcp.sandbox.exchange import (  # fmt: skip
+from audience_mcp.sandbox.exchange import (
     Answer,
     Asked,
     RefusedError,
@@ -21,7 +25,7 @@ from audience_mcp.sandbox.exchange import (  # fmt: skip
 KEY = "sandbox-batch-rest-key"
 PROJECT = "project_00sandbox00sandbox00sandbox0"
 # The version is a path segment; the audience pages are the same in all versions seen (2.1 to 2.11).
-_ROUTE = re.compile(r"/\d+\.\d+/audiences/(list|view)", re.ASCII)
+_ROUTE = re.compile(r"/\d+\.\d+/(audiences/list|audiences/view|segments/list)", re.ASCII)
 # Batch publishes no table of codes: of these only AUTHENTICATION_INVALID is seen in its pages.
 _CODES = {
     400: "MALFORMED_REQUEST",
@@ -42,7 +46,7 @@ def environment(root: str) -> dict[str, str]:
 
 
 def answer(asked: Asked, rows: Sequence[object]) -> Answer:
-    """`GET /{version}/audiences/list` and `GET /{version}/audiences/view?name=`."""
+    """`GET /{version}/audiences/list`, `/audiences/view?name=` and `/segments/list`."""
     route = _ROUTE.fullmatch(asked.path)
     if route is None:
         raise RefusedError(404, "Route not found")
@@ -54,7 +58,9 @@ def answer(asked: Asked, rows: Sequence[object]) -> Answer:
         # Its error table gives a wrong project the same status as a wrong key.
         raise RefusedError(401, "The REST API key is not valid for this project")
     check_get(asked)
-    return _list(asked, rows) if route[1] == "list" else _view(asked, rows)
+    listed, _, view = route[1].partition("/")
+    own = [row for row in rows if is_segment(row) is (listed == "segments")]
+    return _view(asked, own) if view == "view" else _list(asked, listed, own)
 
 
 def refusal(refused: RefusedError) -> Answer:
@@ -63,13 +69,25 @@ def refusal(refused: RefusedError) -> Answer:
     return Answer(refused.status, body, refused.headers)
 
 
-def _list(asked: Asked, rows: Sequence[object]) -> Answer:
+def is_segment(row: object) -> bool:
+    """Whether a row is a segment and no audience."""
+    return isinstance(row, dict) and row.get("kind") == "segment"
+
+
+def _sent(row: object) -> object:
+    """A row as Batch sends it."""
+    if isinstance(row, dict) and is_segment(row):
+        return {name: value for name, value in row.items() if name != "kind"}
+    return row
+
+
+def _list(asked: Asked, listed: str, rows: Sequence[object]) -> Answer:
     """One page: 10 rows unless `limit` says otherwise, `count` on the first page alone."""
     given = parameters(asked, "from", "limit")
     limit = page_size(given, "limit", default=10, maximum=100)
     start = _position(given["from"]) if "from" in given else 0
     end = start + limit
-    body: dict[str, object] = {"audiences": list(rows[start:end]), "has_more": end < len(rows)}
+    body: dict[str, object] = {listed: [_sent(row) for row in rows[start:end]], "has_more": end < len(rows)}
     if "from" not in given:
         body["count"] = len(rows)
     if end < len(rows):

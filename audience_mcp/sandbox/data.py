@@ -7,16 +7,21 @@ hand; the rest is drawn.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from random import Random
 
 from audience_mcp.sandbox.data_whop import whop_rows
 from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seed_random, size
+from audience_mcp.sandbox.ghost import ghost_rows
 from audience_mcp.sandbox.hubspot import hubspot_rows
 from audience_mcp.sandbox.klaviyo import klaviyo_rows
+from audience_mcp.sandbox.linkedin import linkedin_rows
 from audience_mcp.sandbox.mailchimp import mailchimp_rows
 from audience_mcp.sandbox.meta import meta_rows
-from audience_mcp.sandbox.names import CALLS, CITIES, HOSTILE, MARKETS, REGIONS, SEGMENTS, THEMES
+from audience_mcp.sandbox.names import CALLS, CITIES, MARKETS, REGIONS, SEGMENTS, THEMES
 
 SMALLEST_UNLISTED: Row = {
     "_id": "68f0a1b2c3d4e5f601234567",
@@ -28,21 +33,24 @@ SMALLEST_UNLISTED: Row = {
     "createdAt": "2025-10-16T07:41:06.000Z",
     "updatedAt": "2026-02-03T10:00:00.000Z",
 }
-"""An audience of Smallest.ai that can be asked for by id, and that its list lacks."""
+"""An audience of Smallest.ai that can be requested by id, and that its list lacks."""
 
 
-def made_up() -> dict[str, list[Row]]:
-    """New rows, by vendor: 62 of CommBox, 230 of Batch, 40 of Smallest.ai, 250 of Whop, 146 of the others."""
-    return {
-        "commbox": _commbox(),
-        "batch": _batch(),
-        "smallest": _smallest(),
-        "whop": whop_rows(),
-        "mailchimp": mailchimp_rows(),
-        "hubspot": hubspot_rows(),
-        "klaviyo": klaviyo_rows(),
-        "meta": meta_rows(),
-    }
+ATTACKED = "31127"
+"""The id of CommBox's audience that `Sandbox(hostile=True)` renames to `names.HOSTILE`."""
+
+
+def made_up(vendors: Collection[str] | None = None) -> dict[str, list[Row]]:
+    """New rows, by vendor, of all or of these: 62 of CommBox, 235 of Batch, 40 of Smallest.ai, 250 of Whop,
+    230 of the others. They are drawn once in a process, and only where they are asked for.
+    """
+    return {name: json.loads(_draw(name)) for name in _DRAWN if vendors is None or name in vendors}
+
+
+@cache
+def _draw(vendor: str) -> str:
+    """A vendor's rows, kept so that every caller has its own to change."""
+    return json.dumps(_DRAWN[vendor]())
 
 
 def _commbox() -> list[Row]:
@@ -52,7 +60,7 @@ def _commbox() -> list[Row]:
         _commbox_row("31112", "VIP", "2025-11-01T08:30:00Z", 8_204),
         _commbox_row("31120", "Black Friday 2025", "2025-11-12T14:05:09.4471203Z", 96_310),
         _commbox_row("31121", "Black Friday 2025", "2025-11-24T09:00:00Z", None),  # another, of the same name
-        _commbox_row("31127", HOSTILE, "2026-03-20T11:15:27.0038816Z", 41_870),
+        _commbox_row(ATTACKED, "Spring sale – every market", "2026-03-20T11:15:27.0038816Z", 41_870),
         _commbox_row("31133", "Import 2026-11-16 (empty file)", "2026-11-16T17:42:00Z", 0),
         _commbox_row("31134", "Test – my own number", "2024-03-04T10:10:10.1000001Z", 1),
         _commbox_row("31140", "Клиенты без ответа", "2026-05-27T12:00:00Z", None),
@@ -96,7 +104,7 @@ def _batch() -> list[Row]:
                 created = moment(draw, first, last)
                 updated = created + timedelta(seconds=draw.randrange(30 * 86_400))
                 rows.append(_batch_row(name, display, ids, state, iso(created), iso(updated)))
-    return rows
+    return rows + [_batch_segment(*each) for each in _BATCH_SEGMENTS]
 
 
 _BATCH_BY_HAND = (
@@ -110,7 +118,26 @@ _BATCH_BY_HAND = (
     ("xmas_2026", "🎄 Early birds", 0, "IN_PROGRESS", "2026-11-16T17:58:03Z", "2026-11-16T17:58:03Z"),
     ("qa-testers", "qa-testers", 14, "APPLIED", "2024-01-22T11:11:11Z", "2025-09-30T13:37:00Z"),
     ("grosskaeufer-24", "Großkäufer 2024", 68_020, "APPLIED", "2024-12-20T18:45:00Z", "2025-01-07T07:00:00Z"),
-)  # fmt: skip
+)
+
+
+_BATCH_SEGMENTS = (
+    ("active-7d", "Active in the app this week", "2025-02-10T09:00:00Z", "2026-10-21T14:05:33Z"),
+    ("email-clicked-30d", "Clicked an e-mail in 30 days", "2025-02-10T09:20:00Z", "2026-09-02T07:41:10Z"),
+    ("IOS-PUSH", "iPhones that can get a push", "2025-06-18T16:30:12Z", "2025-06-18T16:30:12Z"),
+    ("viewed-not-bought", "Viewed a product, bought nothing", "2026-04-07T11:12:13Z", "2026-11-03T10:00:00Z"),
+    ("no-order-180d", "Keine Bestellung seit 180 Tagen", "2026-05-26T13:00:00Z", "2026-05-27T08:15:00Z"),
+)
+
+
+def _batch_segment(code: str, display: str, created: str, updated: str) -> Row:
+    return {
+        "kind": "segment",
+        "code": code,
+        "display_name": display,
+        "created_at": created,
+        "updated_at": updated,
+    }
 
 
 def _batch_row(name: str, display: str | None, ids: int, state: str, created: str, updated: str) -> Row:
@@ -171,3 +198,18 @@ def _smallest_row(draw: Random, name: str, description: str | None, members: int
 def _object_id(draw: Random, made: datetime) -> str:
     """A Mongo object id begins with the second in which it was made."""
     return f"{int(made.timestamp()):08x}{draw.getrandbits(64):016x}"
+
+
+_DRAWN: Mapping[str, Callable[[], list[Row]]] = {
+    "commbox": _commbox,
+    "batch": _batch,
+    "smallest": _smallest,
+    "whop": whop_rows,
+    "mailchimp": mailchimp_rows,
+    "hubspot": hubspot_rows,
+    "klaviyo": klaviyo_rows,
+    "meta": meta_rows,
+    "linkedin": linkedin_rows,
+    "ghost": ghost_rows,
+}
+"""What draws each vendor's rows, in the order in which the sandbox has them."""

@@ -14,7 +14,7 @@ class Asked:
     """One request as a vendor sees it.
 
     `path` is percent-decoded, `query` has every value given for each parameter in order, and the names
-    in `headers` are lower case.
+    in `headers` are lower case. `raw_query` is the query as it came, for vendors that read it undecoded.
     """
 
     method: str
@@ -22,11 +22,12 @@ class Asked:
     query: Mapping[str, Sequence[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    raw_query: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is sent back: `body` goes out as JSON, except text, which goes out as `text/html`."""
+    """What is sent back: `body` goes out as JSON, but text as `text/html`, and bytes as they are."""
 
     status: int
     body: object

@@ -14,6 +14,7 @@ from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seed_rand
 from audience_mcp.sandbox.exchange import Answer, Asked, RefusedError, check_bearer, check_get
 
 KEY = "pat-na1-sandbox-private-app-token"
+FURTHER = ("hs_description", "hs_list_reference_count")
 KNOWN = frozenset({"count", "after", "processingTypes", "objectTypeId", "additionalProperties"})
 _ONE = re.compile(r"/crm/(?:lists/2026-09|v3/lists)/([0-9]+)", re.ASCII)
 _LIST, _SEARCH = "/crm/lists/2026-09/all", "/crm/v3/lists/search"
@@ -62,9 +63,8 @@ def as_listed(row: object) -> object:
     further = {}
     if "size" in row:
         further["hs_list_size"] = str(row["size"]) if isinstance(row["size"], int) else row["size"]
-    if "hs_description" in row:
-        further["hs_description"] = row["hs_description"]
-    own = {name: value for name, value in row.items() if name not in ("size", "hs_description")}
+    further |= {name: row[name] for name in FURTHER if name in row}
+    own = {name: value for name, value in row.items() if name not in ("size", *FURTHER)}
     return {**own, "additionalProperties": further}
 
 
@@ -83,7 +83,7 @@ def _body(asked: Asked) -> Mapping[str, object]:
 def _one(rows: Sequence[object], id: str) -> Answer:
     for row in rows:
         if isinstance(row, dict) and row.get("listId") == id:
-            return Answer(200, {"list": {k: v for k, v in row.items() if k != "hs_description"}})
+            return Answer(200, {"list": {k: v for k, v in row.items() if k not in FURTHER}})
     raise RefusedError(404, f"List with ID {id} does not exist")
 
 
@@ -125,9 +125,15 @@ def hubspot_rows() -> list[Row]:
         for place, stage in enumerate(stages):
             made = moment(draw, START, END)
             rows.append(
-                _row(5000 + 10 * number + place, f"{country} {stage}", size(draw, 30_000), "DYNAMIC",
-                     createdAt=iso(made, ".120"), updatedAt=iso(moment(draw, made, END), ".000"))
-            )  # fmt: skip
+                _row(
+                    5000 + 10 * number + place,
+                    f"{country} {stage}",
+                    size(draw, 30_000),
+                    "DYNAMIC",
+                    createdAt=iso(made, ".120"),
+                    updatedAt=iso(moment(draw, made, END), ".000"),
+                )
+            )
     return rows
 
 

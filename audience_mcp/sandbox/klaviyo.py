@@ -137,20 +137,39 @@ def klaviyo_rows() -> list[Row]:
         for place, theme in enumerate(themes):
             made = moment(draw, START, END)
             rows.append(
-                _segment(f"Se{number}{place}Kq", f"{country} {theme}", size(draw, 20_000),
-                         created=iso(made).replace("Z", "+00:00"),
-                         updated=iso(moment(draw, made, END)).replace("Z", "+00:00"))
-            )  # fmt: skip
+                _segment(
+                    f"Se{number}{place}Kq",
+                    f"{country} {theme}",
+                    size(draw, 20_000),
+                    created=iso(made).replace("Z", "+00:00"),
+                    updated=iso(moment(draw, made, END)).replace("Z", "+00:00"),
+                )
+            )
     return rows
 
 
 def _list(id: str, name: str, profiles: int, opt_in_process: str = "single_opt_in") -> Row:
-    return {"id": id, "kind": "list", "name": name, "created": "2025-01-02T03:04:05+00:00",
-            "updated": "2026-10-02T03:04:05+00:00", "opt_in_process": opt_in_process,
-            "profile_count": profiles}  # fmt: skip
+    return {
+        "id": id,
+        "kind": "list",
+        "name": name,
+        "created": "2025-01-02T03:04:05+00:00",
+        "updated": "2026-10-02T03:04:05+00:00",
+        "opt_in_process": opt_in_process,
+        "profile_count": profiles,
+    }
 
 
 def _segment(id: str, name: str, profiles: int, **more: object) -> Row:
-    return {"id": id, "kind": "segment", "name": name, "created": "2025-06-02T03:04:05+00:00",
-            "updated": "2026-11-02T03:04:05+00:00", "is_active": True, "is_processing": False,
-            "is_starred": False, "profile_count": profiles, **more}  # fmt: skip
+    return {
+        "id": id,
+        "kind": "segment",
+        "name": name,
+        "created": "2025-06-02T03:04:05+00:00",
+        "updated": "2026-11-02T03:04:05+00:00",
+        "is_active": True,
+        "is_processing": False,
+        "is_starred": False,
+        "profile_count": profiles,
+        **more,
+    }

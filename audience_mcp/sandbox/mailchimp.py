@@ -14,7 +14,15 @@ from audience_mcp.sandbox.drawing import END, START, Row, iso, moment, seed_rand
 from audience_mcp.sandbox.exchange import Answer, Asked, RefusedError, page_size, parameters
 
 KEY = "5a4db0c5b0a7e4d1a0c7e9f1b2d3c4e5-us6"  # made up
-COUNTS = ("member_count", "unsubscribe_count", "cleaned_count")
+COUNTS = (
+    "member_count",
+    "unsubscribe_count",
+    "cleaned_count",
+    "total_contacts",
+    "campaign_count",
+    "campaign_last_sent",
+)
+PARAMETERS = ("count", "offset", "fields", "exclude_fields", "sort_field", "sort_dir", "type")
 _PATH = re.compile(r"/3\.0/lists(?:/([^/]+)(/segments(?:/([^/]+))?)?)?", re.ASCII)
 _TITLES = {
     400: "Invalid Resource",
@@ -34,7 +42,7 @@ def answer(asked: Asked, rows: Sequence[object]) -> Answer:
     _check_key(asked)
     if asked.method != "GET":  # its own SDK sends a Content-Type with GET, too
         raise RefusedError(405, "The requested method is not allowed.")
-    given = parameters(asked, "count", "offset", "fields", "exclude_fields", "sort_field", "sort_dir", "type")
+    given = parameters(asked, *PARAMETERS, "include_total_contacts")
     path = _PATH.fullmatch(asked.path)
     if path is None:
         raise RefusedError(404, "No such resource")
@@ -101,23 +109,30 @@ def mailchimp_rows() -> list[Row]:
         _list("77aa88bb99", "Trade partners", "2025-09-15T12:00:00+00:00", 318, 4),
     ]
     names = (
-        ("Opened in the last 90 days", "saved"), ("Bought twice", "saved"),
-        ("Black Friday 2025", "static"), ("Loyalty card", "static"), ("Lapsed – 12 months", "saved"),
-        ("Wholesale", "static"), ("Abonnés – France", "saved"), ("Looks alike", "fuzzy"),
-    )  # fmt: skip
+        ("Opened in the last 90 days", "saved"),
+        ("Bought twice", "saved"),
+        ("Black Friday 2025", "static"),
+        ("Loyalty card", "static"),
+        ("Lapsed – 12 months", "saved"),
+        ("Wholesale", "static"),
+        ("Abonnés – France", "saved"),
+        ("Looks alike", "fuzzy"),
+    )
     for number, row in enumerate(list(rows)):
         best = ("VIP", "Gold readers", "Best partners")[number]
         for place, (name, type) in enumerate(((best, "static"), *names)):
             made = moment(draw, START, END)
-            rows.append({
-                "id": 880_011 + 100 * number + place,
-                "list_id": row["id"],
-                "name": name,
-                "type": type,
-                "member_count": min(size(draw, 40_000), int(str(row["member_count"]))),
-                "created_at": iso(made, "").replace("Z", "+00:00"),
-                "updated_at": iso(moment(draw, made, END), "").replace("Z", "+00:00"),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "id": 880_011 + 100 * number + place,
+                    "list_id": row["id"],
+                    "name": name,
+                    "type": type,
+                    "member_count": min(size(draw, 40_000), int(str(row["member_count"]))),
+                    "created_at": iso(made, "").replace("Z", "+00:00"),
+                    "updated_at": iso(moment(draw, made, END), "").replace("Z", "+00:00"),
+                }
+            )
     return rows
 
 
@@ -129,4 +144,7 @@ def _list(id: str, name: str, made: str, members: int, unsubscribed: int) -> Row
         "member_count": members,
         "unsubscribe_count": unsubscribed,
         "cleaned_count": unsubscribed // 7,
+        "total_contacts": members + unsubscribed + unsubscribed // 7,
+        "campaign_count": members // 2_000,
+        "campaign_last_sent": "2026-11-12T08:00:00+00:00" if members >= 2_000 else "",
     }

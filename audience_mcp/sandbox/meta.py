@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from audience_mcp.sandbox.drawing import END, START, Row, moment, seed_random, size
-from audience_mcp.sandbox.exchange import (  # fmt: skip
+from audience_mcp.sandbox.exchange import (
     Answer,
     Asked,
     RefusedError,
@@ -151,8 +151,12 @@ def meta_rows() -> list[Row]:
         _row(11, "Newsletter subscribers", "CUSTOM", 151_900, 178_700),
     ]
     countries = ("US", "DE", "FR", "BR", "JP", "IT", "ES", "PL", "NL", "GB", "TR", "MX", "SE")
-    words = (("site visitors 30 d", "WEBSITE"), ("cart abandoners 14 d", "WEBSITE"),
-             ("customer file", "CUSTOM"), ("lookalike 1 %", "LOOKALIKE"))  # fmt: skip
+    words = (
+        ("site visitors 30 d", "WEBSITE"),
+        ("cart abandoners 14 d", "WEBSITE"),
+        ("customer file", "CUSTOM"),
+        ("lookalike 1 %", "LOOKALIKE"),
+    )
     for number in range(len(countries) * len(words)):
         country, (word, subtype) = countries[number // len(words)], words[number % len(words)]
         low = 100 * max(10, size(draw, 900_000) // 100)
@@ -163,8 +167,16 @@ def meta_rows() -> list[Row]:
     return rows
 
 
-def _row(number: int, name: str, subtype: str, low: int, high: int, operation: int = 200,
-         delivery: int = 200, **more: object) -> Row:  # fmt: skip
+def _row(
+    number: int,
+    name: str,
+    subtype: str,
+    low: int,
+    high: int,
+    operation: int = 200,
+    delivery: int = 200,
+    **more: object,
+) -> Row:
     ready = "This audience is ready for use." if delivery == 200 else "This audience cannot be used now."
     return {
         "id": str(23_851_200_000_000_017 + 10_000 * number),

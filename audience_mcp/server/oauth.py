@@ -1,56 +1,48 @@
-"""OAuth 2.1 resource server: who may call is said by the access tokens of one issuer.
+"""OAuth 2.1 resource server: callers are known by the access tokens of one issuer.
 
-The parts are the SDK's and PyJWT's; what is added here: the challenge names the scope that is needed, says
-`invalid_token` only where a token was sent, and an issuer that is down is a 503 and nobody's failed login.
-Imported only where OAuth is configured.
+Built from parts of the SDK and PyJWT. Added here: the challenge names the required scope and says
+`invalid_token` only if a token was sent; while the issuer is down callers get 503 and nobody is sent to log
+in again. Imported only if OAuth is configured.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jwt
 from jwt import PyJWK
-from jwt.exceptions import PyJWTError
+from jwt.exceptions import InvalidSignatureError, PyJWTError
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import BearerAuthBackend
 from mcp.server.auth.provider import AccessToken
-from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from audience_mcp.core.text import clean
-from audience_mcp.server.auth import OAuthSettings
+from audience_mcp.server.auth import OAuthSettings, refuse_access, refuse_by_code
+from audience_mcp.server.callers import Caller, set_caller
 from audience_mcp.server.issuer import ALGORITHMS, IssuerKeys, IssuerUnavailable
+from audience_mcp.server.refusals import Refusals
 
 log = logging.getLogger(__name__)
 
 READ_SCOPE = "audiences:read"
-"""The one scope there is."""
+"""The only scope."""
 CLOCK_SKEW_S = 30
-"""How far the issuer's clock may be ahead of ours."""
+"""Seconds by which the issuer's clock may be ahead of ours."""
 LONGEST_TOKEN = 16 * 1024
 
 ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt", "jwt", "application/jwt", ""})
-"""The `typ` of an access token: RFC 9068's, or none in particular, as many issuers still have it."""
+"""Accepted values of `typ`: RFC 9068's for access tokens, and the generic ones that many issuers use."""
 ID_TOKEN_CLAIMS = ("at_hash", "c_hash", "s_hash")
-"""Claims that only an ID token has: one that was made for the client, not for us."""
-
-MESSAGES = {
-    "invalid_token": "The access token is invalid, has expired, or was not issued for this server.",
-    "two_tokens": "The request has more than one Authorization header: send exactly one.",
-    "insufficient_scope": f"The access token lacks the scope {READ_SCOPE}.",
-    "not_allowed": "Your account is not allowed to use this server. Ask the person who runs it for access.",
-    "unavailable": "The authorization server cannot be reached to check the access token. Try again shortly.",
-    "log_request": "request by subject %s (client %s)",
-    "log_not_allowed": "refused subject %s: not in AUDIENCE_MCP_OAUTH_ALLOWED",
-    "log_no_scope": "refused subject %s: its token lacks the scope " + READ_SCOPE,
-    "log_refused": "refused a token: %s",
-}
+"""Claims that only ID tokens have. Those are meant for the client, not for us."""
 
 
 class AccessTokenVerifier:
@@ -61,15 +53,11 @@ class AccessTokenVerifier:
         self._keys = keys
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """What a token says, None where it is not a valid one for us. Raises IssuerUnavailable.
+        """The content of a token. Raises BadToken, IssuerUnavailable.
 
-        The token itself is left out of what is returned, so that nothing can pass it on or log it.
+        The result leaves out the token itself, so that nothing can pass it on or log it.
         """
-        try:
-            claims = await self._claims(token)
-        except _Refused as e:
-            log.info(MESSAGES["log_refused"], e)
-            return None
+        claims = await self._claims(token)
         return AccessToken(
             token="",
             client_id=_text(claims, "client_id", "azp", "appid"),
@@ -81,150 +69,168 @@ class AccessTokenVerifier:
         )
 
     async def _claims(self, token: str) -> Mapping[str, Any]:
-        """The claims of a token, each of them checked. Raises _Refused, IssuerUnavailable."""
+        """The checked claims of a token. Raises BadToken, IssuerUnavailable."""
         if len(token) > LONGEST_TOKEN:
-            raise _Refused("it is too long")
+            raise BadToken("is too long")
         try:
             header = jwt.get_unverified_header(token)
-        except PyJWTError:
-            raise _Refused("it is not a JWT") from None
+        except _UNDECODABLE:
+            raise BadToken("is not a JWT") from None
         if str(header.get("typ", "")).lower() not in ACCESS_TOKEN_TYPES:
-            raise _Refused("its typ is not that of an access token")
+            raise BadToken("has another typ than an access token")
         algorithm = header.get("alg")
         if not isinstance(algorithm, str) or algorithm not in frozenset().union(*ALGORITHMS.values()):
-            raise _Refused("its signature algorithm is not accepted")
-        key = await self._keys.find(header.get("kid"))
-        if key is None:
-            raise _Refused("the issuer has no such key")
-        if algorithm not in ALGORITHMS[key["kty"]] or key.get("alg", algorithm) != algorithm:
-            raise _Refused("its signature algorithm is not that of the key")
-        try:
-            claims = jwt.decode(
-                token,
-                PyJWK(dict(key), algorithm),
-                algorithms=[algorithm],
-                audience=list(self._settings.audiences),
-                issuer=self._settings.issuer,
-                leeway=CLOCK_SKEW_S,
-                options={"require": ["exp", "iss", "aud", "sub"]},
-            )
-        except PyJWTError as e:
-            raise _Refused(_REASONS.get(type(e).__name__, "it cannot be decoded")) from None
+            raise BadToken("is signed by an algorithm that is not accepted")
+        keys = await self._keys.find(header.get("kid"))
+        if not keys:
+            raise BadToken("is signed with a key that the issuer does not have")
+        # Issuers may use one id for a key of each type, or none.
+        fitting = [
+            key
+            for key in keys
+            if algorithm in ALGORITHMS[key["kty"]] and key.get("alg", algorithm) == algorithm
+        ]
+        if not fitting:
+            raise BadToken("is signed by an algorithm that is not that of its key")
+        claims = self._decode(token, algorithm, fitting)
         if _is_id_token(claims):
-            raise _Refused("it is an ID token")
+            raise BadToken("is an ID token")
         if "cnf" in claims:
-            raise _Refused("it is bound to a key of the client (cnf), which is not supported")
+            raise BadToken("is bound to a key of the client (cnf), which is not supported")
         if not isinstance(claims["sub"], str) or not claims["sub"].strip():
-            raise _Refused("it names no subject")
+            raise BadToken("names no subject")
         return claims
 
+    def _decode(self, token: str, algorithm: str, keys: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The claims of a token that one of `keys` has signed. Raises BadToken."""
+        for place, key in enumerate(keys):
+            try:
+                return jwt.decode(
+                    token,
+                    PyJWK(dict(key), algorithm),
+                    algorithms=[algorithm],
+                    audience=list(self._settings.audiences),
+                    issuer=self._settings.issuer,
+                    leeway=CLOCK_SKEW_S,
+                    options={"require": ["exp", "iss", "aud", "sub"]},
+                )
+            except InvalidSignatureError as e:  # noqa: PERF203 (there is one key but for odd issuers)
+                if place == len(keys) - 1:
+                    raise BadToken(_REASONS[type(e).__name__]) from None
+            except _UNDECODABLE as e:
+                raise BadToken(_REASONS.get(type(e).__name__, "cannot be decoded")) from None
+        raise BadToken("is signed with a key that the issuer does not have")
 
-class _Refused(Exception):
-    """A token is not accepted. The text says why, for the log, and holds nothing of the token."""
+
+_UNDECODABLE = (PyJWTError, ValueError, TypeError, RecursionError)
+"""What decoding raises, also of texts that are no tokens at all."""
+
+
+class BadToken(Exception):
+    """A token is not accepted. The text says why, for the log: `its token ...`, with nothing of the token."""
 
 
 _REASONS = {
-    "ExpiredSignatureError": "it has expired",
-    "ImmatureSignatureError": "it is not valid yet",
-    "InvalidAudienceError": "it was issued for another audience",
-    "InvalidIssuerError": "it is from another issuer",
-    "InvalidSignatureError": "its signature is wrong",
-    "MissingRequiredClaimError": "it lacks exp, iss, aud or sub",
+    "ExpiredSignatureError": "has expired",
+    "ImmatureSignatureError": "is not valid yet",
+    "InvalidAudienceError": "was issued for another audience",
+    "InvalidIssuerError": "is from another issuer",
+    "InvalidSignatureError": "has a wrong signature",
+    "MissingRequiredClaimError": "lacks exp, iss, aud or sub",
 }
 
 
 class OAuthGuard:
-    """Lets a request through only with a valid access token; `open_paths` need none."""
+    """Lets a request through only with a valid access token."""
 
     def __init__(
-        self, app: ASGIApp, settings: OAuthSettings, verifier: AccessTokenVerifier, open_paths: Iterable[str]
+        self, app: ASGIApp, settings: OAuthSettings, verifier: AccessTokenVerifier, refusals: Refusals
     ) -> None:
         self._app = AuthContextMiddleware(app)
         self._settings = settings
+        self._refusals = refusals
         self._backend = BearerAuthBackend(verifier)
-        self._open_paths = frozenset(open_paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, as an ASGI app does."""
-        if scope["type"] != "http" or scope["path"] in self._open_paths:
-            await self._app(scope, receive, send)
-            return
         refusal = await self._admit(scope)
         await (refusal or self._app)(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> Response | None:
-        """Put who asks into the scope; or what to answer in place of the app."""
+        """Authenticate the request into `scope`, or return the response that refuses it."""
         sent = [value for name, value in scope["headers"] if name == b"authorization"]
+        note = partial(self._refusals.note, scope)
         if len(sent) > 1:
-            return self._refuse(401, "invalid_token", "two_tokens")
+            note("token", "it sent more than one Authorization header")
+            text = "The request has more than one Authorization header: send exactly one."
+            return self._challenge(401, "invalid_token", text)
         if not sent or not sent[0].lower().startswith(b"bearer "):
-            return self._refuse(401)
+            note("token", "it sent no token")
+            return self._challenge(401)
         try:
             admitted = await self._backend.authenticate(HTTPConnection(scope))
         except IssuerUnavailable as e:
-            return _error(
-                503, "temporarily_unavailable", "unavailable", {"Retry-After": str(e.retry_after_s)}
-            )
+            note("unavailable", "the issuer's keys, to check its token with, cannot be had")
+            text = "The authorization server cannot be reached to check the access token. Try again shortly."
+            return refuse_by_code(503, "temporarily_unavailable", text, {"Retry-After": str(e.retry_after_s)})
+        except BadToken as e:
+            note("token", f"its token {e}")
+            admitted = None
         if admitted is None:
-            return self._refuse(401, "invalid_token", "invalid_token")
+            text = "The access token is invalid, has expired, or was not issued for this server."
+            return self._challenge(401, "invalid_token", text)
         credentials, user = admitted
         token = user.access_token
-        shown = clean(token.subject)
+        caller = to_caller(token.claims or {})
+        shown = clean(caller.subject)
         if READ_SCOPE not in token.scopes:
-            log.info(MESSAGES["log_no_scope"], shown)
-            return self._refuse(403, "insufficient_scope", "insufficient_scope")
-        if not is_allowed(token.claims or {}, self._settings.allowed):
-            log.warning(MESSAGES["log_not_allowed"], shown)
-            # Without a challenge: no other token would let this person in, so no client should ask for one.
-            return _error(403, "access_denied", "not_allowed", {})
-        log.info(MESSAGES["log_request"], shown, clean(token.client_id) or "unknown")
+            note("scope", f"the token of subject {shown} lacks the scope {READ_SCOPE}")
+            text = f"The access token lacks the scope {READ_SCOPE}."
+            return self._challenge(403, "insufficient_scope", text)
+        if not is_allowed(caller, self._settings.allowed):
+            note("not_allowed", f"subject {shown} is not in AUDIENCE_MCP_OAUTH_ALLOWED", logging.WARNING)
+            return refuse_access()
+        log.debug("request by subject %s (client %s)", shown, clean(token.client_id) or "unknown")
         scope["auth"], scope["user"] = credentials, user
+        set_caller(scope, caller)
         return None
 
-    def _refuse(self, status: int, error: str | None = None, message: str | None = None) -> Response:
+    def _challenge(self, status: int, error: str | None = None, text: str | None = None) -> Response:
         """A challenge that says where to log in, and for which scope (RFC 6750, RFC 9728)."""
-        described = f'error="{error}", error_description="{MESSAGES[message]}", ' if error and message else ""
+        described = f'error="{error}", error_description="{text}", ' if error and text else ""
         challenge = (
             f'Bearer {described}resource_metadata="{self._settings.metadata_url}", scope="{READ_SCOPE}"'
         )
-        if error is None or message is None:
+        if error is None or text is None:
             return Response(status_code=status, headers={"WWW-Authenticate": challenge})
-        return _error(status, error, message, {"WWW-Authenticate": challenge})
+        return refuse_by_code(status, error, text, {"WWW-Authenticate": challenge})
 
 
-def protect(app: Starlette, settings: OAuthSettings, open_paths: Iterable[str]) -> IssuerKeys:
-    """Ask every request to `app` for an access token, and tell where to get one.
+def to_caller(claims: Mapping[str, Any]) -> Caller:
+    """The caller by the claims of a token; the e-mail address only if the issuer has verified it."""
+    subject, email = str(claims.get("sub", "")), claims.get("email")
+    if not isinstance(email, str) or claims.get("email_verified") not in (True, "true"):
+        return Caller(subject)
+    local, _, domain = email.strip().rpartition("@")
+    # Beyond ASCII, letters that look alike are made alike by lower().
+    if not email.isascii() or not local or not domain:
+        return Caller(subject)
+    return Caller(subject, f"{local}@{domain}".lower())
 
-    The issuer's keys, for the app to close when it ends.
+
+def is_allowed(caller: Caller, allowed: frozenset[str]) -> bool:
+    """Whether a caller is allowed; everybody is if `allowed` is empty.
+
+    An entry with an @ is a verified e-mail address or an `@domain`, in any case, and never a subject; any
+    other is a subject exactly as the issuer writes it.
     """
-    keys = IssuerKeys(settings.issuer)
-    app.router.routes.extend(metadata_routes(settings))
-    app.add_middleware(
-        OAuthGuard,
-        settings=settings,
-        verifier=AccessTokenVerifier(settings, keys),
-        open_paths=[*open_paths, *settings.metadata_paths],
-    )
-    return keys
-
-
-def is_allowed(claims: Mapping[str, Any], allowed: frozenset[str]) -> bool:
-    """Whether a subject may come in: all may where nothing narrows it.
-
-    An entry is a subject as the issuer writes it, or a verified e-mail address or `@domain` in any case.
-    """
-    if not allowed or claims.get("sub") in allowed:
+    if not allowed or any(caller.subject == entry for entry in allowed if "@" not in entry):
         return True
-    email = claims.get("email")
-    if not isinstance(email, str) or "@" not in email or claims.get("email_verified") not in (True, "true"):
-        return False
-    email = email.strip().lower()
-    lowered = {entry.lower() for entry in allowed}
-    return email in lowered or f"@{email.rpartition('@')[2]}" in lowered
+    return any(caller.has_address(entry) for entry in allowed if "@" in entry)
 
 
 def metadata_routes(settings: OAuthSettings) -> list[Route]:
-    """The protected resource metadata (RFC 9728), under both addresses that clients try, for anyone."""
+    """The protected resource metadata (RFC 9728) at all addresses that clients try, open to everybody."""
     metadata = {
         "resource": settings.public_url,
         "authorization_servers": [settings.issuer],
@@ -237,15 +243,14 @@ def metadata_routes(settings: OAuthSettings) -> list[Route]:
         headers = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=3600"}
         return JSONResponse(metadata, headers=headers)
 
-    return [Route(path, show, methods=["GET"]) for path in settings.metadata_paths]
-
-
-def _error(status: int, error: str, message: str, headers: Mapping[str, str]) -> Response:
-    return JSONResponse({"error": error, "error_description": MESSAGES[message]}, status, headers)
+    # Clients in web pages send headers of the protocol with it, so that browsers ask first.
+    readable = Middleware(CORSMiddleware, allow_origins=["*"], allow_headers=["*"], max_age=3600)
+    paths = (each for path in settings.metadata_paths for each in (path, f"{path}/"))
+    return [Route(path, show, methods=["GET", "OPTIONS"], middleware=[readable]) for path in paths]
 
 
 def _text(claims: Mapping[str, Any], *names: str) -> str:
-    """The first of these claims that is text, or ""."""
+    """The first of these claims that is text, or an empty text."""
     return next((value for name in names if isinstance(value := claims.get(name), str)), "")
 
 
@@ -258,7 +263,7 @@ def _scopes(claims: Mapping[str, Any]) -> list[str]:
 
 
 def _is_id_token(claims: Mapping[str, Any]) -> bool:
-    """Whether a token tells a client who logged in, which is not leave to call us."""
+    """Whether this is an ID token, which does not authorize API calls."""
     return (
         any(name in claims for name in ID_TOKEN_CLAIMS)
         or str(claims.get("typ", "")).lower() == "id"

@@ -1,7 +1,7 @@
 """Prompts: questions that a person picks from a client's menu, each answered by one or two calls.
 
-They cost a model nothing until one is picked. Each names its calls word for word, so that a model need not
-guess, and says what must not be concluded from the answers.
+They cost a model nothing until one is picked. Each gives its calls in full, so that a model need not guess,
+and says what must not be concluded from the answers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 
+from audience_mcp.catalog.arguments import EVERYTHING, NOTHING, UNRESTRICTED, is_word
 from audience_mcp.config import Configuration
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.dates import parse_datetime
@@ -25,9 +26,9 @@ WEEK_DAYS = 7
 STALE_DAYS = 90
 MAX_DAYS = 3650
 MAX_COMPLETIONS = 100
-"""As many values as a completion may have."""
+"""The most values that the protocol allows in a completion."""
 
-_SOURCE = ("source", "A source or vendor; all where left out.")
+_SOURCE = ("source", "A source, vendor or client (default: all).")
 _HONEST = (
     "If an answer says complete: false, begin the report with what is missing and why. A missing size is "
     "unknown, not 0. Sizes of different sources may count different things (size_counts), and a person in "
@@ -37,8 +38,8 @@ _HONEST = (
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What a person filled in, checked."""
+class _Request:
+    """What a person filled in, validated."""
 
     sources: Sequence[str]
     since: str
@@ -56,42 +57,45 @@ class _Prompt:
     title: str
     description: str
     arguments: Sequence[tuple[str, str]]
-    write: Callable[[_Asked], str]
+    write: Callable[[_Request], str]
 
 
-def _weekly_report(asked: _Asked) -> str:
-    calls = asked.call(compare_to=asked.since, sort="growth", limit=10) + asked.call(
-        compare_to=asked.since, sort="decline", limit=10
+def _weekly_report(request: _Request) -> str:
+    calls = request.call(compare_to=request.since, sort="growth", limit=10) + request.call(
+        compare_to=request.since, sort="decline", limit=10
     )
     return (
-        f"Write a short report on my audiences since {asked.since}. Make these two calls:{calls}\n\n"
-        "Report the change over audiences known both times (compared), the audiences that grew and "
-        "shrank most, which are new and which are gone, and name the moments compared (compared_to of "
-        "each source). A change is a net change: do not call it people added. If nothing was stored "
-        "that long ago, say since when there is history. If the calls are refused because there is no "
-        "history, ask again without compare_to and sort, report today's sizes alone, and do not guess "
-        "how they changed."
+        f"Write a short report on my audiences since {request.since}. Make these two calls:{calls}\n\n"
+        "Report the change over audiences known both times (compared), in numbers and in percent of "
+        "sum_then, the audiences that grew and shrank most, with their change and its percentage "
+        "(change_pct; absent where the audience was empty or unknown then), which are new and which are "
+        "gone, and name the moments compared (compared_to of each source). A change is a net change: do not "
+        "call it people added. If nothing was stored that long ago, say since when there is history. If the "
+        "calls are refused because there is no history, ask again without compare_to and sort, report "
+        "today's sizes alone, and do not guess how they changed."
     )
 
 
-def _stale_audiences(asked: _Asked) -> str:
-    call = asked.call(updated_before=asked.cutoff, sort="updated", detail="full", limit=100)
+def _stale_audiences(request: _Request) -> str:
+    call = request.call(updated_before=request.cutoff, sort="updated_asc", detail="full", limit=30)
     return (
-        f"Which of my audiences have not changed since {asked.cutoff} ({asked.days} days)? Make this "
+        f"Which of my audiences have not changed since {request.cutoff} ({request.days} days)? Make this "
         f"call:{call}\n\nList these, the longest unchanged first, with size and date, and say which look "
         "safe to review for removal and which a campaign may still use (you cannot see campaigns: say "
-        "so). Audiences whose vendor gives no date of their last change are not among them: tell how many "
+        "so). Audiences whose vendor gives no date of their last change are not among them: say how many "
         "those are, if a note says it, and do not call them stale."
     )
 
 
-def _audience_health(asked: _Asked) -> str:
-    calls = asked.call(status="failed", detail="full", limit=50) + asked.call(sort="smallest", limit=100)
+def _audience_health(request: _Request) -> str:
+    call = request.call(group_by="issue", sort="name")
     return (
-        f"Is anything wrong with my audiences? Make these two calls:{calls}\n\nReport, worst first: "
-        "sources that could not be read and what to do (error in sources), audiences that failed and why "
-        "(their details), those still processing, those of size 0, those whose size is unknown "
-        "(size_note), and names that several audiences share. If all is well, say so in one sentence."
+        f"Is anything wrong with my audiences? Make this one call:{call}\n\nReport, worst first: sources "
+        "that could not be read and what to do (error in sources), then group by group what needs attention, "
+        "with the names of its members and what to do about them: failed, flagged, empty, too small, unused, "
+        "stale, stalled (by a rule, and of the same size for 30 days), names that several audiences share, "
+        "tests and copies. Say last how many sizes are unknown (unknown_sizes) and how many audiences have "
+        "no issue (notes). If all is well, say so in one sentence."
     )
 
 
@@ -99,13 +103,13 @@ PROMPTS: dict[str, _Prompt] = {
     "weekly_report": _Prompt(
         "Weekly report",
         "What changed in your audiences, or stands out, since a given day.",
-        (_SOURCE, ("since", f"The first day, such as 2026-11-01; {WEEK_DAYS} days ago where left out.")),
+        (_SOURCE, ("since", f"The first day, such as 2026-11-01 (default: {WEEK_DAYS} days ago).")),
         _weekly_report,
     ),
     "stale_audiences": _Prompt(
         "Stale audiences",
         "Audiences that have not changed for a long time.",
-        (("days", f"For how many days; {STALE_DAYS} where left out."),),
+        (("days", f"For how many days (default: {STALE_DAYS})."),),
         _stale_audiences,
     ),
     "audience_health": _Prompt(
@@ -115,6 +119,12 @@ PROMPTS: dict[str, _Prompt] = {
         _audience_health,
     ),
 }
+
+
+def write_example(name: str) -> str:
+    """A prompt's text for dates that are examples, the same at any time."""
+    example = _Request(sources=(), since="2026-11-01", cutoff="2026-08-01", days=STALE_DAYS)
+    return f"{PROMPTS[name].write(example)} {_HONEST}"
 
 
 class Prompts:
@@ -135,8 +145,8 @@ class Prompts:
                     title=prompt.title,
                     description=prompt.description,
                     arguments=[
-                        types.PromptArgument(name=argument, description=told, required=False)
-                        for argument, told in prompt.arguments
+                        types.PromptArgument(name=argument, description=text, required=False)
+                        for argument, text in prompt.arguments
                     ],
                 )
                 for name, prompt in PROMPTS.items()
@@ -148,24 +158,28 @@ class Prompts:
         prompt = PROMPTS.get(params.name)
         if prompt is None:
             _refuse(f"Unknown prompt. This server has {', '.join(PROMPTS)}.")
-        given = {key: value.strip() for key, value in (params.arguments or {}).items() if value.strip()}
+        arguments = {
+            key: value.strip()
+            for key, value in (params.arguments or {}).items()
+            if not is_word(value, NOTHING) and not (key in UNRESTRICTED and is_word(value, EVERYTHING))
+        }
         taken = [argument for argument, _ in prompt.arguments]
-        if any(key not in taken for key in given):
+        if any(key not in taken for key in arguments):
             _refuse(f"Unknown argument. {params.name} takes {', '.join(taken)}.")
-        today, days = self._clock.utc().date(), _days(given.get("days"))
-        asked = _Asked(
-            sources=_sources(self._configuration, given.get("source")),
-            since=_day(given.get("since"), today - timedelta(days=WEEK_DAYS)),
+        today, days = self._clock.utc().date(), _days(arguments.get("days"))
+        request = _Request(
+            sources=_sources(self._configuration, arguments.get("source")),
+            since=_day(arguments.get("since"), today - timedelta(days=WEEK_DAYS)),
             cutoff=(today - timedelta(days=days)).isoformat(),
             days=days,
         )
-        text = types.TextContent(type="text", text=f"{prompt.write(asked)} {_HONEST}")
+        content = types.TextContent(type="text", text=f"{prompt.write(request)} {_HONEST}")
         return types.GetPromptResult(
-            description=prompt.description, messages=[types.PromptMessage(role="user", content=text)]
+            description=prompt.description, messages=[types.PromptMessage(role="user", content=content)]
         )
 
     async def complete(self, ctx: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        """Sources that begin with what was typed, then those that hold it; none for other arguments."""
+        """Sources that start with what was typed, then those that contain it; none for other arguments."""
         of_prompt = isinstance(params.ref, types.PromptReference) and params.ref.name in PROMPTS
         typed = params.argument.value.strip().casefold()
         offered = _known(self._configuration) if of_prompt and params.argument.name == "source" else []
@@ -179,35 +193,35 @@ class Prompts:
 
 
 def _known(configuration: Configuration) -> list[str]:
-    """Names of sources, and those of vendors that have several."""
-    names = [source.name for source in configuration.sources]
-    return list(dict.fromkeys([*names, *(source.vendor.name for source in configuration.sources)]))
+    """Names of sources, of those vendors that have several, and of clients."""
+    sources = configuration.sources
+    clients = [source.client for source in sources if source.client]
+    return list(dict.fromkeys([*(s.name for s in sources), *(s.vendor.name for s in sources), *clients]))
 
 
-def _sources(configuration: Configuration, given: str | None) -> list[str]:
-    known = _known(configuration)
-    if given is None:
+def _sources(configuration: Configuration, name: str | None) -> list[str]:
+    if name is None:
         return []
-    if given.lower() not in known:
-        _refuse(f"No such source. Configured: {', '.join(known) or 'none'}.")
-    return [given.lower()]
+    if not configuration.find_sources(name):
+        _refuse(f"No such source. Configured: {', '.join(_known(configuration)) or 'none'}.")
+    return [name.lower()]
 
 
-def _day(given: str | None, usual: date) -> str:
-    if given is None:
-        return usual.isoformat()
-    when = parse_datetime(given) if "-" in given else None
+def _day(text: str | None, default: date) -> str:
+    if text is None:
+        return default.isoformat()
+    when = parse_datetime(text) if "-" in text else None
     if when is None:
         _refuse("since must be a date such as 2026-11-01.")
     return when.date().isoformat()
 
 
-def _days(given: str | None) -> int:
-    if given is None:
+def _days(text: str | None) -> int:
+    if text is None:
         return STALE_DAYS
-    if not (given.isascii() and given.isdigit() and 1 <= int(given[:9]) <= MAX_DAYS):
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= MAX_DAYS):
         _refuse(f"days must be a whole number from 1 to {MAX_DAYS}.")
-    return int(given)
+    return int(text)
 
 
 def _refuse(message: str) -> NoReturn:

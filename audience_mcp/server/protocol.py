@@ -1,7 +1,7 @@
-"""HTTP connections that cannot be held open for nothing, and a log that nobody can flood through them.
+"""Limits on HTTP connections, and a log that callers cannot flood.
 
-uvicorn bounds how long an idle connection stays open after an answer, and nothing else: it would wait for the
-rest of a half-sent request as long as the process lives, before anybody is asked for a token.
+uvicorn limits only how long a connection stays idle after an answer. It would wait forever for the rest of a
+half-sent request, and does so before any token is checked.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -25,59 +26,53 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 log = logging.getLogger(__name__)
 
 REQUEST_WITHIN_S = 20.0
-"""Seconds from the first byte (of a connection, from its begin) until a request must have arrived in full."""
+"""Seconds until a request must have arrived in full, from its first byte or from the connection's start."""
 READ_WITHIN_S = 60.0
-"""Seconds for which a client may leave an answer unread before it is cut off."""
+"""Seconds for which a client may leave an answer unread before it is disconnected."""
 MAX_CONNECTIONS = 4096
 RESERVED_DESCRIPTORS = 256
-"""File descriptors that are kept free of callers: for vendors, the store and the log."""
+"""File descriptors that callers cannot use up, for vendors, the store and the log."""
 BACKLOG = 128
-"""Connections that the system keeps waiting. asyncio takes so many in one go, and reports each that fails."""
+"""Connections that the system keeps waiting; asyncio accepts as many at a time and reports each failure."""
 LARGEST_BODY = 4 * 1024 * 1024
 LARGEST_READ = 4 * LARGEST_BODY
-"""A body that is announced as too long, but no longer than this, is read and dropped before it is refused: a
-proxy that is still sending would not see why."""
+"""A body announced as too long, up to this length, is read and dropped before it is refused: a proxy that is
+still sending would not see the refusal."""
 OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""Errors of `accept` that a moment's patience may mend."""
+"""Errors of `accept` that may pass by themselves."""
+KINDS_REMEMBERED = 1_000
+"""Kinds of messages that are told apart; with more of them all are logged again."""
 REPEAT_AFTER_S = 60.0
-"""A message that callers can provoke is logged no more often than this."""
-
-MESSAGES = {
-    "too_slow": "The request did not arrive in full in time.",
-    "too_many": "Too many connections. Try again shortly.",
-    "too_long": f"The request body is longer than {LARGEST_BODY} bytes.",
-    "log_too_many": "refused a connection: %d are open, which is the limit",
-    "log_no_descriptors": "cannot accept connections: the process has no file descriptors left (ulimit -n)",
-}
+"""Seconds before a message that callers can provoke is logged again."""
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 with bounds on time and number; `uvicorn --http` takes it by its address."""
+    """uvicorn's HTTP/1.1 with limits on time and number; `uvicorn --http` takes it by its import path."""
 
     _overdue: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, unless there are too many."""
+        """Accept the connection, unless there are too many."""
         super().connection_made(transport)
         if (connection := transport.get_extra_info("socket")) is not None:
-            # asyncio does so only where the listening socket names its protocol. Otherwise the end of an
-            # answer waits for the 40 ms in which the other side may hold back its acknowledgement.
+            # asyncio does this only if the listening socket names its protocol. Without it the end of an
+            # answer waits up to 40 ms for a delayed acknowledgement.
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if len(self.connections) > max_connections():
-            log.warning(MESSAGES["log_too_many"], max_connections())
-            self._refuse(503, MESSAGES["too_many"])
+            log.warning("refused a connection: %d are open, which is the limit", max_connections())
+            self._refuse(503, "Too many connections. Try again shortly.")
         else:
             self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Go on with the request, for which the time runs from its first byte."""
+        """Continue with the request, which is timed from its first byte."""
         super().data_received(data)
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, of which half may have come along with the one that was answered."""
+        """Continue with the next request, part of which may have arrived with the one just answered."""
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:  # uvicorn itself bounds the wait for headers here
             self._watch()
@@ -89,20 +84,20 @@ class BoundedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Wait for a client that does not read, but not for ever."""
+        """Wait for a client that does not read, up to a limit."""
         super().pause_writing()
         if self._unread is None:
             self._unread = self.loop.call_later(READ_WITHIN_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on writing."""
+        """Continue writing."""
         super().resume_writing()
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
 
     def _watch(self) -> None:
-        """Let the time run while a request is still to come in full, and stop it when it has."""
+        """Time a request until it has arrived in full."""
         if self.transport.is_closing() or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._stop_watching()
         elif self._overdue is None:
@@ -116,10 +111,10 @@ class BoundedProtocol(H11Protocol):
     def _give_up(self) -> None:
         self._overdue = None
         if not self.transport.is_closing():
-            self._refuse(408, MESSAGES["too_slow"])
+            self._refuse(408, "The request did not arrive in full in time.")
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answer if no answer has begun, and close."""
+        """Answer, unless an answer has begun, and close the connection."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             headers = [
                 ("content-type", "text/plain; charset=utf-8"),
@@ -134,16 +129,13 @@ class BoundedProtocol(H11Protocol):
 
 
 class WholeBody:
-    """Passes a request on once its body is there in full: who hangs up before has asked for nothing."""
+    """Passes a request on once its body has arrived in full; a client that disconnects earlier is ignored."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, as an ASGI app does."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         length, body = int(announced), bytearray()
         dropped = length > LARGEST_BODY
@@ -157,7 +149,8 @@ class WholeBody:
                 too_long = len(body) > LARGEST_BODY
             more = message.get("more_body", False) and (dropped or not too_long)
         if too_long:
-            await PlainTextResponse(MESSAGES["too_long"], 413)(scope, receive, send)
+            too_long_text = f"The request body is longer than {LARGEST_BODY} bytes."
+            await PlainTextResponse(too_long_text, 413)(scope, receive, send)
             return
         whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
@@ -168,32 +161,52 @@ class WholeBody:
 
 
 class OncePerMinute(logging.Filter):
-    """Lets the same message through once in `REPEAT_AFTER_S`."""
+    """Lets each kind of message through once in `REPEAT_AFTER_S`, whatever callers make it say.
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    A kind is a logger, a level and how the message begins: up to what is put into it, or to its first colon.
+    Of a traceback it is the place where the error arose instead, whatever the error says.
+
+    tracebacks: only those; any other message is let through.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic, *, tracebacks: bool = False) -> None:
         super().__init__()
         self._now = now
+        self._tracebacks = tracebacks
         self._logged: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is logged: always with a traceback, which no caller should be able to provoke."""
-        if record.exc_info:
+        """Whether to log a record."""
+        if record.exc_info and record.exc_info[1] is not None:
+            begin = _origin(record.exc_info[1])
+        elif self._tracebacks:
             return True
-        key, now = f"{record.name} {record.msg}", self._now()
+        else:
+            begin = str(record.msg).partition("%" if record.args else ":")[0]
+        key, now = f"{record.name} {record.levelno} {begin}", self._now()
         if now - self._logged.get(key, -REPEAT_AFTER_S) < REPEAT_AFTER_S:
             return False
+        if len(self._logged) >= KINDS_REMEMBERED:
+            self._logged.clear()
         self._logged[key] = now
         return True
 
 
+def _origin(error: BaseException) -> str:
+    """An error's kind, and the file and line where it arose."""
+    *_, (frame, line) = [(None, 0), *traceback.walk_tb(error.__traceback__)]
+    file = frame.f_code.co_filename if frame is not None else ""
+    return f"{type(error).__name__} {file}:{line}"
+
+
 def max_connections() -> int:
-    """How many connections may be open at once: what the file descriptors allow, and no more than enough."""
+    """`MAX_CONNECTIONS`, or fewer if file descriptors are scarce."""
     soft = _descriptors()
     return min(MAX_CONNECTIONS, max(soft - RESERVED_DESCRIPTORS, soft // 2))
 
 
 def raise_descriptor_limit() -> None:
-    """Let the process open as many files as `MAX_CONNECTIONS` takes, if the system permits."""
+    """Raise the limit of open files to what `MAX_CONNECTIONS` takes, if the system permits."""
     if sys.platform == "win32":
         return
     import resource
@@ -207,10 +220,10 @@ def raise_descriptor_limit() -> None:
 
 
 def quiet_accept(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Handle what the loop reports: a lack of descriptors is one line, everything else is as ever."""
+    """Log a lack of descriptors as one line; pass other errors to the default handler."""
     fault = context.get("exception")
     if isinstance(fault, OSError) and fault.errno in OUT_OF_RESOURCES:
-        log.error(MESSAGES["log_no_descriptors"])
+        log.error("cannot accept connections: the process has no file descriptors left (ulimit -n)")
     else:
         loop.default_exception_handler(context)
 
@@ -225,6 +238,8 @@ def _descriptors() -> int:
 
 
 def quiet_logs() -> None:
-    """Keep callers from filling the log with what is wrong with their requests."""
-    for name in (__name__, "uvicorn.error", "mcp.server.transport_security"):
+    """Keep callers from filling the log with complaints about their requests."""
+    for name in (__name__, "uvicorn.error", "mcp.server.runner"):
         logging.getLogger(name).addFilter(OncePerMinute())
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OncePerMinute(tracebacks=True))

@@ -1,4 +1,4 @@
-"""From the environment to an open catalog: once, for stdio, HTTP and the command line."""
+"""From the environment to an open catalog, in one place for stdio, HTTP and the command line."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.config import Configuration, Environment, load_configuration, load_sandbox_configuration
 from audience_mcp.core import logs
 from audience_mcp.core.errors import ConfigurationError
 from audience_mcp.core.secrets import Redactor
-from audience_mcp.store import is_database, open_store
+from audience_mcp.store import SAVED_WITHIN_S, is_database, open_store
 from audience_mcp.vendors.registry import built_in_vendors, load_vendors
 
 if TYPE_CHECKING:
+    from audience_mcp.catalog.catalog import Catalog
     from audience_mcp.store.guard import Backend
     from audience_mcp.store.store import Store
 
@@ -27,14 +27,14 @@ NO_DRIVER = (
     "AUDIENCE_MCP_STORE is a database, and its driver is missing: pip install 'audience-mcp[postgres]'."
 )
 NOWHERE = "http://127.0.0.1:1"
-"""Where the sandbox is said to be until it is served."""
+"""The sandbox's address until it is served."""
 
 
 class Startup:
-    """What the environment configures, and the ways to make use of it.
+    """What the environment configures, and how to open it.
 
     configuration: sources and settings; with `sandbox`, the embedded vendors in place of the real ones.
-    remembers: whether there is a store where nothing is said of one. Raises ConfigurationError.
+    remembers: whether to use a store if no setting names one. Raises ConfigurationError.
     """
 
     def __init__(self, environment: Environment, *, sandbox: bool, remembers: bool = True) -> None:
@@ -55,7 +55,7 @@ class Startup:
 
     @asynccontextmanager
     async def reachable(self) -> AsyncIterator[Configuration]:
-        """The configuration, while its sources can be asked: the sandbox is served meanwhile."""
+        """The configuration with sources that can be called: the sandbox is served meanwhile."""
         if not self.sandbox:
             yield self.configuration
             return
@@ -65,16 +65,20 @@ class Startup:
             yield self._at(origin)
 
     @asynccontextmanager
-    async def open_catalog(self) -> AsyncIterator[Catalog]:
-        """A catalog of the configured sources."""
+    async def open_catalog(self, saves_within_s: float = SAVED_WITHIN_S) -> AsyncIterator[Catalog]:
+        """A catalog of the configured sources. saves_within_s: seconds that pending saves get at the end."""
+        from audience_mcp.catalog.catalog import open_catalog
+
         async with (
             self.reachable() as configuration,
-            open_catalog(configuration, redactor=self.redactor, store=self.open_store()) as catalog,
+            open_catalog(
+                configuration, redactor=self.redactor, store=self.open_store(), saves_within_s=saves_within_s
+            ) as catalog,
         ):
             yield catalog
 
     def open_store(self) -> Store | None:
-        """The store, or None where there is none. It is opened at its first use."""
+        """The store, opened at its first use, or None if it is off."""
         if self.sandbox:
             return _open_made_up()
         setting = self.configuration.settings.store
@@ -82,10 +86,14 @@ class Startup:
             return None
         return open_store(setting)
 
-    def start_log(self, *further_secrets: str, warn: Callable[[str], None] | None = None) -> Redactor:
-        """Log to stderr, and tell the configuration's warnings there or by `warn`; what hides its keys."""
-        self.redactor.add(*self.configuration.secrets, *_passwords(self.configuration), *further_secrets)
-        logs.set_up(self.configuration.settings.log_level, self.redactor)
+    def start_log(self, warn: Callable[[str], None] | None = None) -> Redactor:
+        """Set up the log on stderr, and report the configuration's warnings there or to `warn`.
+
+        Returns what keeps keys out of texts.
+        """
+        self.redactor.add(*self.configuration.secrets, *_passwords(self.configuration))
+        settings = self.configuration.settings
+        logs.set_up(settings.log_level, self.redactor, settings.log_format)
         for warning in self.configuration.warnings:
             if warn:
                 warn(warning)
@@ -111,11 +119,11 @@ def _passwords(configuration: Configuration) -> list[str]:
 
 
 def _open_made_up() -> Store:
-    """The sandbox's own history; the user's is left alone."""
+    """The sandbox's own history; the user's is not touched."""
     from audience_mcp.sandbox import history
     from audience_mcp.store.store import Store
 
-    def make(told: Callable[[str], None]) -> Backend:
+    def make(_: Callable[[str], None]) -> Backend:
         from audience_mcp.store.made_up import MadeUpBackend
 
         return MadeUpBackend(history.DAYS, history.size_before, history.GONE)

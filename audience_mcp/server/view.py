@@ -1,7 +1,7 @@
 """The view as MCP Apps have it (extension `io.modelcontextprotocol/ui`, text of 2026-01-26).
 
-Both tools point to one HTML document. A client that can shows their answers in it; any other takes no
-notice, and a model never sees it. What a client declares is not asked: some that show the view do not say so.
+Both tools point to one HTML document, in which capable clients show their answers. Other clients ignore it,
+and a model never sees it. What a client declares is not checked: some show the view without declaring it.
 """
 
 from __future__ import annotations
@@ -20,34 +20,29 @@ URI = "ui://audience-mcp/audiences.html"
 MIME_TYPE = "text/html;profile=mcp-app"
 
 TOOL_META: dict[str, Any] = {"ui": {"resourceUri": URI}, "ui/resourceUri": URI}
-"""What points a tool to the view; the flat key is for hosts from before the text of 2026-01-26."""
+"""Points a tool to the view; the flat key is for hosts older than the text of 2026-01-26."""
+
+NAMES = "audience-mcp/names"
+"""In the `_meta` of a result, which models do not get: what people call the codes in it."""
 
 _META: dict[str, Any] = {"ui": {"csp": {}, "prefersBorder": True}}
-"""No origin may be reached, nothing is asked of the browser; a border, as the view has its own background."""
+"""No network and no browser permissions; a border of the host's, since the view is transparent."""
 
 
-async def list_resources(
-    ctx: Context, params: types.PaginatedRequestParams | None
-) -> types.ListResourcesResult:
-    """The view, which is the only resource."""
-    return types.ListResourcesResult(
-        resources=[
-            types.Resource(
-                uri=URI,
-                name="audiences",
-                title="Audiences as a picture",
-                description="Shows an answer of list_audiences or get_audience as bars, a line or a table.",
-                mime_type=MIME_TYPE,
-                _meta=_META,
-            )
-        ]
-    )
+RESOURCE = types.Resource(
+    uri=URI,
+    name="audiences",
+    title="Audiences as a picture",
+    description="Shows an answer of list_audiences or get_audience as bars, a line or a table.",
+    mime_type=MIME_TYPE,
+    _meta=_META,
+)
 
 
 async def list_templates(
     ctx: Context, params: types.PaginatedRequestParams | None
 ) -> types.ListResourceTemplatesResult:
-    """None: there are no further resources."""
+    """No templates: every resource is listed."""
     return types.ListResourceTemplatesResult(resource_templates=[])
 
 

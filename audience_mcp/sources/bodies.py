@@ -7,6 +7,8 @@ import zlib
 import httpx
 
 ERROR_BODY_CAP = 64 * 1024
+GZIP = b"\x1f\x8b"
+"""How a compressed part begins (RFC 1952)."""
 
 
 class Unreadable(Exception):
@@ -35,10 +37,17 @@ async def read_body(response: httpx.Response, cap: int) -> bytes:
     started = False
     async for chunk in response.aiter_raw():
         started = True
-        try:
-            body += unpack.decompress(chunk, cap + 1 - len(body)) if unpack else chunk
-        except zlib.error:
-            raise Unreadable("broken_gzip") from None
+        if unpack is None:
+            body += chunk
+        else:
+            try:
+                body += unpack.decompress(chunk, cap + 1 - len(body))
+                # A body may have several parts, each compressed by itself (RFC 1952, section 2.2).
+                while unpack.unused_data.startswith(GZIP) and len(body) <= cap:
+                    rest, unpack = unpack.unused_data, zlib.decompressobj(31)
+                    body += unpack.decompress(rest, cap + 1 - len(body))
+            except zlib.error:
+                raise Unreadable("broken_gzip") from None
         if len(body) > cap:
             raise TooLarge
     if unpack and started and not unpack.eof:
@@ -47,15 +56,18 @@ async def read_body(response: httpx.Response, cap: int) -> bytes:
 
 
 async def read_error_body(response: httpx.Response) -> bytes:
-    """The start of an error's body, for the hints in it. What cannot be read is not needed."""
+    """The start of an error's body, for the hints in it, as far as it can be read."""
+    body = bytearray()
     try:
-        body = bytearray()
         async for chunk in response.aiter_raw():
             body += chunk
             if len(body) > ERROR_BODY_CAP:
-                return b""
-        if "gzip" in response.headers.get("content-encoding", "").lower():
+                break
+    except httpx.TransportError:
+        pass  # what came tells a web page from nothing
+    if "gzip" in response.headers.get("content-encoding", "").lower():
+        try:
             return zlib.decompressobj(31).decompress(bytes(body), ERROR_BODY_CAP)
-        return bytes(body)
-    except (httpx.TransportError, zlib.error):
-        return b""
+        except zlib.error:
+            pass
+    return bytes(body[:ERROR_BODY_CAP])

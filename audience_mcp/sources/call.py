@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+
+import anyio
 
 from audience_mcp.core.audience import Row
 from audience_mcp.core.clock import Clock
@@ -13,15 +16,36 @@ from audience_mcp.core.errors import VendorError
 from audience_mcp.core.progress import Progress
 from audience_mcp.sources.counts import SizeCounter
 from audience_mcp.sources.lookups import LookUp
+from audience_mcp.sources.past import Need, PastSizes
 from audience_mcp.sources.reader import SourceReader
 from audience_mcp.sources.reading import Reading, Snapshot
 from audience_mcp.sources.signal import ChangeSignal
 
 COUNT_WITHIN_S = 5.0
-"""A call waits so long for sizes that cannot all come before its deadline."""
+"""Seconds that a call waits for sizes that cannot all come before its deadline."""
+MOST_TOLD = 6
+"""Sources that one sentence of progress names."""
 
 Counting = tuple[SizeCounter, Sequence[Row]]
-"""Rows whose sizes cost a request each, and who asks for them."""
+"""Rows whose sizes cost a request each, and the counter that asks for them."""
+
+
+Recalling = tuple[PastSizes, Sequence[Row], Mapping[str, Need]]
+"""Rows of whose past something is needed, and what asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """Sizes of a source that are waited for.
+
+    seconds: how long they take at least. left: how many are still to come. is_over: whether there is nothing
+    more to wait for.
+    """
+
+    source: str
+    seconds: float
+    left: Callable[[], int]
+    is_over: Callable[[], bool]
 
 
 class CallSession:
@@ -36,6 +60,8 @@ class CallSession:
         self._until = clock.now() + seconds - min(0.5, seconds / 10)
         self.refresh = refresh
         self._progress = progress
+        self._done = 0
+        """Pages and sizes that `progress` was told of; it must never go back."""
         self._snapshots: dict[SourceReader, Snapshot] = {}
 
     @property
@@ -54,6 +80,7 @@ class CallSession:
             pages = sum(reading.pager.pages for reading in readings.values())
             if self._progress and pages > told:
                 told = pages
+                self._done = max(self._done, pages)
                 await self._progress(pages, _pages_in_all(readings.values()), _how_far(readings))
 
         for reader, reading in readings.items():
@@ -67,26 +94,74 @@ class CallSession:
         return {reader: self._snapshots[reader] for reader in readers}
 
     async def count(self, rows: Mapping[SourceReader, Sequence[Row]]) -> dict[SourceReader, VendorError]:
-        """Wait for sizes that cost a request each; why some are still missing, by source.
+        """Wait for sizes that cost a request each; why some are missing, by source.
 
         Where they cannot all come before the deadline, no more than 5 s are spent on them.
         """
-        left = self._until - self._clock.now()
         counting: dict[SourceReader, Counting] = {}
-        untils: dict[SourceReader, float] = {}
+        awaited = []
         for reader, each in rows.items():
-            pending = [row for row in each if row.size_pending]
-            counter = reader.begin_counting(pending) if pending else None
+            missing = [row for row in each if row.size is None]
+            counter = reader.begin_counting(missing) if missing else None
             if counter is None:
                 continue
-            counting[reader] = counter, pending
-            enough = counter.seconds_for(pending) < left
-            untils[reader] = self._clock.now() + (left if enough else min(left, COUNT_WITHIN_S))
-        for until in sorted(set(untils.values())):
-            due = [counting[reader] for reader, its in untils.items() if its <= until]
-            await self._signal.wait_until(partial(_are_counted, due), until)
-        problems = {reader: counter.explain_pending(each) for reader, (counter, each) in counting.items()}
+            counting[reader] = counter, missing
+            left, is_over = partial(_count_pending, missing), partial(counter.has_counted, missing)
+            awaited.append(_Awaited(reader.name, counter.seconds_for(missing), left, is_over))
+        await self._wait_for(awaited, "sizes counted")
+        problems = {reader: counter.explain_missing(each) for reader, (counter, each) in counting.items()}
         return {reader: problem for reader, problem in problems.items() if problem is not None}
+
+    async def _wait_for(self, awaited: Sequence[_Awaited], words: str) -> None:
+        """Wait for all that can come before the deadline, and a while for what cannot.
+
+        words: what they are, such as `sizes counted`.
+        """
+        now = self._clock.now()
+        left = self._until - now
+        untils = [now + (left if each.seconds < left else min(left, COUNT_WITHIN_S)) for each in awaited]
+        tell = await self._begin_telling({each.source: each.left for each in awaited}, words)
+        for until in sorted(set(untils)):
+            due = [each for each, its in zip(awaited, untils, strict=True) if its <= until]
+            await self._signal.wait_until(partial(_are_over, due), until, tell)
+
+    async def _begin_telling(
+        self, left: Mapping[str, Callable[[], int]], words: str
+    ) -> Callable[[], Awaitable[None]]:
+        """Tell `progress` what is waited for now, by source; returns what tells it of more that has come.
+
+        left: how many are still to come. words: what they are, such as `sizes counted`.
+        """
+        wanted = {name: count() for name, count in left.items()}
+        before = self._done + 1  # a step of its own, as nothing has come yet
+
+        async def tell() -> None:
+            missing = {name: count() for name, count in left.items()}
+            done = before + sum(wanted.values()) - sum(missing.values())
+            if self._progress and done > self._done:
+                self._done = done
+                said = [
+                    f"{name}: {wanted[name] - missing[name]:,} of {wanted[name]:,} {words}"
+                    for name in sorted(wanted, key=lambda name: not missing[name])
+                    if wanted[name]
+                ]
+                await self._progress(done, before + sum(wanted.values()), "; ".join(said[:MOST_TOLD]))
+
+        if any(wanted.values()):
+            await tell()
+        return tell
+
+    async def recall(self, asked: Sequence[Recalling]) -> None:
+        """Wait for what vendors remember of sizes, as long as for sizes that cost a request each."""
+        async with anyio.create_task_group() as tasks:
+            for past, _, needs in asked:
+                tasks.start_soon(past.restore, needs)
+        awaited = []
+        for past, rows, needs in asked:
+            past.begin(rows, needs)
+            left, is_over = partial(_count_missing, past, rows, needs), partial(past.is_done, rows, needs)
+            awaited.append(_Awaited(past.source, past.seconds_for(rows, needs), left, is_over))
+        await self._wait_for(awaited, "audiences' past sizes read")
 
     async def look_up(self, look_ups: Sequence[LookUp]) -> None:
         """Wait until every look-up has ended, or the deadline."""
@@ -105,8 +180,16 @@ def waiting_on(look_ups: Sequence[LookUp]) -> Iterator[None]:
             look_up.leave()
 
 
-def _are_counted(due: Sequence[Counting]) -> bool:
-    return all(counter.has_counted(rows) for counter, rows in due)
+def _count_pending(rows: Iterable[Row]) -> int:
+    return sum(row.size_pending for row in rows)
+
+
+def _count_missing(past: PastSizes, rows: Sequence[Row], needs: Mapping[str, Need]) -> int:
+    return len(past.pending(rows, needs))
+
+
+def _are_over(due: Sequence[_Awaited]) -> bool:
+    return all(each.is_over() for each in due)
 
 
 def _how_far(readings: dict[SourceReader, Reading]) -> str:
@@ -114,7 +197,8 @@ def _how_far(readings: dict[SourceReader, Reading]) -> str:
     by_need = sorted(readings.items(), key=lambda pair: pair[1].ended)
     started = [(reader, reading) for reader, reading in by_need if reading.pager.pages]
     said = [
-        f"{reader.name}: page {reading.pager.pages}, {reading.progress()}" for reader, reading in started[:6]
+        f"{reader.name}: page {reading.pager.pages}, {reading.progress()}"
+        for reader, reading in started[:MOST_TOLD]
     ]
     return "; ".join(said)
 

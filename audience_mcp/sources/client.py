@@ -9,9 +9,12 @@ from __future__ import annotations
 import logging
 import math
 import ssl
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from urllib.parse import quote
 
 import httpx
 
@@ -22,19 +25,31 @@ from audience_mcp.core.secrets import Redactor
 from audience_mcp.sources.bodies import TooLarge, Unreadable, read_body, read_error_body
 from audience_mcp.sources.connections import Pool
 from audience_mcp.sources.credentials import Credentials
-from audience_mcp.sources.pacing import Pacing, Paused
-from audience_mcp.sources.responses import describe_status, find_wait, parse_body
+from audience_mcp.sources.pacing import Pacing, Paused, pause_of
+from audience_mcp.sources.responses import (
+    describe_page,
+    describe_status,
+    find_hint,
+    find_wait,
+    is_passing,
+    is_web_page,
+    parse_body,
+    read_status,
+)
 from audience_mcp.sources.sharing import SharedTurns
-from audience_mcp.vendors.base import TokenExchange
-from audience_mcp.vendors.request import Request, Response
+from audience_mcp.sources.traffic import Traffic
+from audience_mcp.vendors.request import Encoded, Request, Response
 
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 4
-RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 BACKOFF_S = 1.0
 RETRY_BUDGET = 6
-"""Retries a source may spend before it must succeed again: a dead vendor soon costs one attempt a call."""
+"""Retries that a kind of request may spend before one must succeed again: a dead vendor soon costs one
+attempt a call."""
+
+TOKEN_REFUSED = (400, 401, 403, 422)
+"""Statuses by which settings are refused that are exchanged for a token (RFC 6749, section 5.2)."""
 
 MESSAGES: Mapping[str, tuple[Kind, str]] = {
     "bad_url": ("not_configured", "{base_url} is not a valid URL. Fix it and restart the server."),
@@ -69,40 +84,37 @@ STOPS = {
 }
 
 
-@dataclass(slots=True)
-class _Answered:
-    """What one attempt brought: a status that the vendor's hooks have judged, and the parsed body."""
-
-    status: int
-    body: object
-
-
 class _Failed(Exception):
     """One attempt failed; whether another makes sense is for the caller to say."""
 
-    def __init__(self, error: VendorError, *, again: bool, wait_s: float | None = None) -> None:
+    def __init__(
+        self, error: VendorError, *, again: bool, wait_s: float | None = None, hint: str = ""
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.again = again
         self.wait_s = wait_s
+        self.hint = hint
 
 
 @dataclass(slots=True)
 class _Sent:
-    """A request on its way: the URL, and the headers with the exchanged token in them, if any."""
+    """A request on its way, authorized, and its URL. token: the exchanged token in it, if any.
+
+    address: the role of the setting that says where it goes.
+    """
 
     request: Request
-    url: httpx.URL
-    headers: Mapping[str, str] = field(default_factory=dict)
-    token: str | None = None
-    data: Mapping[str, str] | None = None
+    url: httpx.URL = field(repr=False)
+    address: str
+    token: str | None = field(default=None, repr=False)
 
 
 class VendorClient:
     """The HTTP of one account: address, credentials, pace and retries.
 
     redactor: takes secrets out of what the vendor sends, and learns those that it gives out. shared: the
-    turns of all processes, where they share a store.
+    turns of all processes, where they share a store. traffic: counts the requests.
     """
 
     def __init__(
@@ -112,30 +124,34 @@ class VendorClient:
         clock: Clock | None = None,
         redactor: Redactor | None = None,
         shared: SharedTurns | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.account = account
+        self._traffic = traffic or Traffic()
         self._pool = pool
         self._clock = clock or Clock()
-        try:
-            self._base = httpx.URL(account.base_url)
-        except (httpx.InvalidURL, UnicodeError):
-            kind, text = MESSAGES["bad_url"]
-            text = f"{account.source}: {text.format_map(account.variables)}"
-            raise VendorError(kind, text) from None
-        self._retry_budget = RETRY_BUDGET
+        self._base = self._parse_address("base_url", account.base_url)
+        self._roles = {
+            _origin(self._parse_address(role, url)): role
+            for role, url in account.addresses(own=False).items()
+        }
+        self._own = {_origin(self._parse_address(*pair)) for pair in account.addresses(own=True).items()}
+        self._retries = Counter[str]()
+        self._warned = False
         self._pacing = Pacing(account.rates, self._clock, shared)
         self._redactor = redactor or Redactor(account.secrets)
-        self._credentials = Credentials(account, self._exchange, self._clock, self._redactor.add)
+        learn = partial(self._redactor.add_passing, account.source)
+        self._credentials = Credentials(account, self._exchange, self._clock, learn)
 
     async def fetch(self, request: Request) -> object:
         """The JSON that answers `request`, after as many as 4 attempts. Raises VendorError.
 
         A token that ran out is renewed, and the request repeated, once.
         """
-        request = self.account.vendor.sign(request, self.account.values)
-        sent = _Sent(request, self._url(request))
         for renewed in (False, True):
-            sent.headers, sent.token = await self._credentials.headers()
+            authorized, token = await self._credentials.authorize(request)
+            url = self._url(authorized)
+            sent = _Sent(authorized, url, self._role_of(url), token)
             try:
                 return (await self._with_retries(sent)).body
             except VendorError as e:
@@ -144,41 +160,32 @@ class VendorClient:
                 self._credentials.forget(sent.token)
         raise AssertionError("unreachable")  # pragma: no cover
 
-    async def _exchange(self, exchange: TokenExchange) -> tuple[int, object]:
-        """Post a token exchange. Raises VendorError where it has no answer."""
-        form = exchange.encoding == "form"
-        request = Request(
-            exchange.url, method="POST", json=None if form else dict(exchange.fields), pace="token"
-        )
-        sent = _Sent(request, httpx.URL(exchange.url), data=exchange.fields if form else None)
-        try:
-            answered = await self._with_retries(sent, judged=False)
-        except VendorError as e:
-            if e.status is None or e.passing:
-                raise
-            return e.status, None
-        return answered.status, answered.body
+    async def _exchange(self, request: Request) -> Response:
+        """Send a request for a token, to whatever host. Raises VendorError where it has no answer."""
+        url = httpx.URL(request.path)
+        return await self._with_retries(_Sent(request, url, self._role_of(url)))
 
-    async def _with_retries(self, sent: _Sent, *, judged: bool = True) -> _Answered:
+    async def _with_retries(self, sent: _Sent) -> Response:
+        kind = pause_of(sent.request)
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                await self._pacing.acquire_slot(sent.request.pace)
-                answered = await self._attempt(sent, judged)
+                await self._pacing.acquire_slot(sent.request.pace, kind)
+                answered = await self._attempt(sent)
             except Paused as e:  # noqa: PERF203 (at most four times)
-                raise self._explain_pause(e.seconds) from None
+                raise self._explain_pause(e.seconds, sent) from None
             except _Failed as failed:
                 if failed.wait_s is not None:
                     try:
-                        await self._pacing.pause(failed.wait_s)
+                        await self._pacing.pause(failed.wait_s, kind)
                     except Paused as e:
-                        raise self._explain_pause(e.seconds) from None
-                if not failed.again or attempt == ATTEMPTS or self._retry_budget < 1:
+                        raise self._explain_pause(e.seconds, sent, failed.hint) from None
+                if not failed.again or attempt == ATTEMPTS or self._retries[kind] >= RETRY_BUDGET:
                     raise failed.error from None
-                self._retry_budget -= 1
+                self._retries[kind] += 1
                 if not failed.wait_s:  # asked to wait for 0 s, it would be asked four times at once
                     await self._clock.sleep(self._clock.random() * BACKOFF_S * 2 ** (attempt - 1))
             else:
-                self._retry_budget = min(RETRY_BUDGET, self._retry_budget + 2)
+                self._retries[kind] = max(0, self._retries[kind] - 2)
                 return answered
         raise AssertionError("unreachable")  # pragma: no cover
 
@@ -186,16 +193,38 @@ class VendorClient:
         path = request.path
         try:
             url = httpx.URL(path if "://" in path else f"{self._base}/{path.lstrip('/')}")
-            if request.params:
-                url = url.copy_merge_params(request.params)
+            url = _with_query(url, request.params)
         except (httpx.InvalidURL, ValueError):  # ValueError: half a surrogate pair, which no URL can hold
-            raise self._stop("bad_link") from None
-        if (url.scheme, url.host, _port(url)) != (self._base.scheme, self._base.host, _port(self._base)):
-            raise self._stop("other_host")
+            raise self._stop("bad_link", self._base) from None
+        if _origin(url) not in self._own:
+            raise self._stop("other_host", self._base)
         return url
 
-    async def _attempt(self, sent: _Sent, judged: bool) -> _Answered:
+    def _parse_address(self, role: str, address: str) -> httpx.URL:
+        try:
+            return httpx.URL(address)
+        except (httpx.InvalidURL, UnicodeError):
+            kind, text = MESSAGES["bad_url"]
+            text = text.format(base_url=self.account.variables[role])
+            raise VendorError(kind, f"{self.account.source}: {text}") from None
+
+    def _role_of(self, url: httpx.URL) -> str:
+        return self._roles.get(_origin(url), "base_url")
+
+    async def _attempt(self, sent: _Sent) -> Response:
         """One request, one response. Raises _Failed."""
+        source, method, host = self.account.source, sent.request.method, sent.url.host
+        with self._traffic.follow(source, method, host) as exchange:
+            try:
+                http, raw = await self._receive(sent)
+            except _Failed as failed:
+                exchange.failed(failed.error.kind)
+                raise
+            exchange.answered(http.status_code)
+        return self._parse_response(sent, http, raw)
+
+    async def _receive(self, sent: _Sent) -> tuple[httpx.Response, bytes]:
+        """Send a request; the response and its body. Raises _Failed."""
         limits = self._pool.limits
         with self._clock.move_on_at(self._clock.now() + limits.whole_s):
             try:
@@ -203,74 +232,106 @@ class VendorClient:
                     good = response.status_code == 200
                     raw = await (read_body(response, limits.body) if good else read_error_body(response))
             except Unreadable as e:
-                raise self._fail(e.message, again=e.again) from None
+                raise self._fail(sent, e.message, again=e.again) from None
             except TooLarge:
-                raise _Failed(self._stop("too_large", cap=limits.body / 1048576), again=False) from None
+                stop = self._stop("too_large", sent.url, cap=limits.body / 1048576)
+                raise _Failed(stop, again=False) from None
             except httpx.ConnectTimeout as e:
-                raise self._fail("connect_timeout", again=True) from e
+                raise self._fail(sent, "connect_timeout", again=True) from e
             except httpx.TimeoutException as e:
-                raise self._fail("read_timeout", again=True) from e
+                raise self._fail(sent, "read_timeout", again=True) from e
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as e:
-                raise self._fail("cut_off", again=True) from e
+                raise self._fail(sent, "cut_off", again=True) from e
             except (httpx.TransportError, OSError) as e:
-                raise self._fail(
-                    *(("untrusted", False) if _is_untrusted(e) else ("unreachable", True))
-                ) from e
-            return self._parse_response(sent.request, response, raw, judged)
-        raise self._fail("slow", again=True)
+                untrusted = _is_untrusted(e)
+                message = "untrusted" if untrusted else "unreachable"
+                raise self._fail(sent, message, again=not untrusted) from e
+            return response, raw
+        raise self._fail(sent, "slow", again=True)
 
     def _send(self, sent: _Sent) -> AbstractAsyncContextManager[httpx.Response]:
         try:
             client = self._pool.client(sent.url)
         except (ImportError, ValueError, httpx.InvalidURL) as e:
-            raise self._fail("bad_proxy") from e
-        body = sent.request.json
-        headers = {**sent.headers, **({} if body is None else {"Content-Type": sent.request.media_type})}
-        return client.stream(sent.request.method, sent.url, headers=headers, json=body, data=sent.data)
+            raise self._fail(sent, "bad_proxy") from e
+        request = sent.request
+        typed = {} if request.json is None else {"Content-Type": request.media_type}
+        headers = {**request.headers, **typed}
+        return client.stream(request.method, sent.url, headers=headers, json=request.json, data=request.form)
 
-    def _parse_response(self, request: Request, http: httpx.Response, raw: bytes, judged: bool) -> _Answered:
-        """What a response comes to. Raises _Failed."""
-        account = self.account
+    def _parse_response(self, sent: _Sent, http: httpx.Response, raw: bytes) -> Response:
+        """What a response comes to; for a token, whatever it says. Raises _Failed."""
+        account, request = self.account, sent.request
         log.debug("%s: HTTP %d, %d bytes", account.source, http.status_code, len(raw))
         body, is_json = parse_body(raw)
         now = self._clock.utc().timestamp()
         headers = {name.lower(): value for name, value in http.headers.items()}
         response = Response(request, http.status_code, headers, body, is_json, now)
-        status = account.vendor.status_of(response) if judged else response.status
+        for_token, page = request.purpose == "token", is_web_page(response, raw)
+        status = response.status if for_token or page else read_status(response, account.vendor)
+        again = is_passing(status, account.vendor)
+        if for_token and not page and (status in TOKEN_REFUSED or (status == 200 and is_json)):
+            return response
+        self._heed_warning(headers)
         if status == 200 and is_json:
-            return _Answered(status, self._redactor.body(raw, body) if judged else body)
+            return replace(response, body=self._redactor.body(raw, body))
         if status == 200 and raw and not {"content-length", "transfer-encoding"} & set(headers):
             # Of such a response nothing but its sense tells whether it came to its end.
-            raise self._fail("cut_off", again=True)
+            raise self._fail(sent, "cut_off", again=True)
         if status == 200:
-            page = raw.lstrip()[:1] == b"<"
-            what = (
-                "a web page" if page else "something that is not JSON" if raw.strip() else "an empty response"
-            )
-            raise self._fail("not_json", what=what)
-        again = status in RETRIED
+            looks = "a web page" if raw.lstrip()[:1] == b"<" else "something that is not JSON"
+            what = looks if raw.strip() else "an empty response"
+            raise self._fail(sent, "not_json", what=what)
         wait_s = find_wait(replace(response, status=status), account) if again else None
-        kind, text = describe_status(status, account)
-        retry_after = None if wait_s is None else math.ceil(wait_s)
-        error = VendorError(kind, f"{self._who} {text}", retry_after_s=retry_after, status=status)
-        raise _Failed(error, again=again, wait_s=wait_s)
+        if page:
+            kind, text = describe_page(account, response, sent.address)
+        else:
+            kind, text = describe_status(status, account, response, sent.address)
+        error = VendorError(
+            kind,
+            f"{self._who(sent.url)} {text}",
+            retry_after_s=None if wait_s is None else math.ceil(wait_s),
+            status=None if page else status,
+            foreign=page,
+        )
+        raise _Failed(error, again=again, wait_s=wait_s, hint=find_hint(account, response) or "")
 
-    def _explain_pause(self, seconds: float) -> VendorError:
+    def _heed_warning(self, headers: Mapping[str, str]) -> None:
+        """Log once that the vendor answers with another version than the one that was requested."""
+        version = self.account.vendor.version
+        if version is not None and not self._warned and version.warning.lower() in headers:
+            self._warned = True
+            log.warning("%s: answered by a newer version than %s", self.account.source, version.name)
+
+    def _explain_pause(self, seconds: float, sent: _Sent, hint: str = "") -> VendorError:
         whole = math.ceil(round(seconds, 3))
         kind, text = MESSAGES["paused"]
-        return VendorError(kind, f"{self._who} {text.format(seconds=whole)}", retry_after_s=whole)
+        text = f"{self._who(sent.url)} {text.format(seconds=whole)} {hint}".rstrip()
+        return VendorError(kind, text, retry_after_s=whole)
 
-    def _fail(self, message: str, again: bool = False, **facts: str) -> _Failed:
+    def _fail(self, sent: _Sent, message: str, again: bool = False, **facts: str) -> _Failed:
         kind, text = MESSAGES[message]
-        text = text.format_map({**self.account.variables, **facts})
-        return _Failed(VendorError(kind, f"{self._who} {text}"), again=again)
+        text = text.format_map({"base_url": self.account.variables[sent.address], **facts})
+        return _Failed(VendorError(kind, f"{self._who(sent.url)} {text}"), again=again)
 
-    def _stop(self, message: str, **facts: float) -> PagingStopped:
-        return PagingStopped(f"{self._who} {STOPS[message].format_map(facts)}")
+    def _stop(self, message: str, url: httpx.URL, **facts: float) -> PagingStopped:
+        return PagingStopped(f"{self._who(url)} {STOPS[message].format_map(facts)}")
 
-    @property
-    def _who(self) -> str:
-        return f"{self.account.source}: {self.account.vendor.title} ({self._base.host})"
+    def _who(self, url: httpx.URL) -> str:
+        return f"{self.account.source}: {self.account.vendor.title} ({url.host})"
+
+
+def _with_query(url: httpx.URL, params: Mapping[str, str]) -> httpx.URL:
+    """The URL with params in its query; encoded values come last, since merging would encode them twice."""
+    plain = {name: value for name, value in params.items() if not isinstance(value, Encoded)}
+    encoded = [
+        f"{quote(name, safe='')}={value}" for name, value in params.items() if isinstance(value, Encoded)
+    ]
+    if plain:
+        url = url.copy_merge_params(plain)
+    if encoded:
+        url = url.copy_with(query="&".join([*filter(None, [url.query.decode()]), *encoded]).encode())
+    return url
 
 
 def _is_untrusted(e: Exception) -> bool:
@@ -283,5 +344,6 @@ def _is_untrusted(e: Exception) -> bool:
     return False
 
 
-def _port(url: httpx.URL) -> int | None:
-    return url.port or {"https": 443, "http": 80}.get(url.scheme)
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what decides whether two addresses are of one server."""
+    return url.scheme, url.host, url.port or {"https": 443, "http": 80}.get(url.scheme)

@@ -1,97 +1,109 @@
-"""What authenticates an account: headers from its settings, or from a token that they are exchanged for."""
+"""Authorizes an account's requests: by its settings, or by a token that they are exchanged for."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 
 import anyio
 
 from audience_mcp.config import Account
 from audience_mcp.core.clock import Clock
-from audience_mcp.core.errors import VendorError
-from audience_mcp.core.values import as_count
-from audience_mcp.vendors.base import TokenExchange
-from audience_mcp.vendors.parsing import is_object, value_at
+from audience_mcp.core.errors import UnexpectedShape, VendorError
+from audience_mcp.sources.talk import converse
+from audience_mcp.vendors.auth import Exchange, Token, TokenRefused, secrets_of
+from audience_mcp.vendors.key_pages import point_to_key_page
+from audience_mcp.vendors.request import Request, Response
 
 RENEWED_BEFORE_S = 60
-"""A token is renewed so long before its end."""
-LIVES_AT_LEAST_S = 300
-"""A token whose lifetime is not told is taken to live so long."""
-
-MESSAGES = {
-    "refused": "{source}: {title} refused the key: it gave no access token for {variables}. {hint}",
-    "no_token": "{source}: {title} answered the token request without a token. Check {url}.",
-}
-
-Exchange = Callable[[TokenExchange], Awaitable[tuple[int, object]]]
-"""Posts an exchange's fields; HTTP's status and the parsed body. Raises VendorError where there is none."""
+"""Seconds before its end at which a token is renewed."""
 
 
 class Credentials:
-    """The headers of one account's requests. One exchange serves all requests that wait for it."""
+    """What authenticates one account's requests. One exchange serves all requests that wait for it.
+
+    exchange: sends the request for a token; raises VendorError where there is no answer. learn: is given
+    every secret that is made on the way, which another one will replace.
+    """
 
     def __init__(
-        self, account: Account, exchange: Exchange, clock: Clock, learn: Callable[[str], None] | None = None
+        self,
+        account: Account,
+        exchange: Callable[[Request], Awaitable[Response]],
+        clock: Clock,
+        learn: Callable[[str], None] = lambda secret: None,
     ) -> None:
         self._account = account
-        self._post = exchange
+        self._send = exchange
         self._clock = clock
         self._learn = learn
-        self._exchange = account.vendor.token_exchange(account.values)
+        self._lasting = {*account.secrets}
+        self._auth = account.vendor.auth_for(account.values)
+        self._headers = account.vendor.headers_for(account.values)
         self._lock = anyio.Lock()
         self._token: str | None = None
+        self._renewed: dict[str, str] = {}
         self._good_until = 0.0
 
     @property
     def renewable(self) -> bool:
         """Whether a token that was refused can be replaced by another."""
-        return self._exchange is not None
+        return isinstance(self._auth, Exchange)
 
-    async def headers(self) -> tuple[Mapping[str, str], str | None]:
-        """The headers to send, and the exchanged token in them, if any. Raises VendorError."""
-        values = self._account.values
-        if self._exchange is not None:
-            token = await self._current(self._exchange)
-            return self._account.vendor.headers({**values, "token": token}), token
-        return self._account.vendor.headers(values), None
+    async def authorize(self, request: Request) -> tuple[Request, str | None]:
+        """The request with all its headers, and the exchanged token in it, if any. Raises VendorError."""
+        values, token = self._account.values, None
+        if isinstance(self._auth, Exchange):
+            token = await self._current(self._auth)
+            values = {**values, "token": token}
+        now = self._clock.utc().timestamp()
+        proof = self._auth.authorize(Request(request.path), values, now)
+        self._learn_all(secrets_of(proof))
+        request = request.with_headers({**self._headers, **proof.headers})
+        return request.with_params(**proof.params) if proof.params else request, token
+
+    def _learn_all(self, secrets: Iterable[str]) -> None:
+        for secret in secrets:
+            if secret not in self._lasting:
+                self._learn(secret)
 
     def forget(self, token: str | None) -> None:
-        """Do without a token that the vendor has refused; another request may have renewed it already."""
+        """Discard a token that the vendor has refused; another request may have renewed it already."""
         if token is not None and token == self._token:
             self._token = None
 
-    async def _current(self, exchange: TokenExchange) -> str:
+    async def _current(self, exchange: Exchange) -> str:
         async with self._lock:
             if self._token is None or self._clock.now() >= self._good_until:
-                self._token = await self._fetch(exchange)
+                token = await self._obtain(exchange)
+                lives = max(token.lives_s - RENEWED_BEFORE_S, token.lives_s / 2)
+                self._token, self._good_until = token.text, self._clock.now() + lives
             return self._token
 
-    async def _fetch(self, exchange: TokenExchange) -> str:
-        status, body = await self._post(exchange)
-        if status != 200:
-            raise self._explain_refusal(exchange, status)
-        token = value_at(body, exchange.token_at) if is_object(body) else None
-        if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
-            raise self._error("no_token", "bad_response", url=exchange.url)
-        if self._learn:
-            self._learn(token)
-        lives = as_count(value_at(body, exchange.lives_at)) or LIVES_AT_LEAST_S
-        self._good_until = self._clock.now() + max(lives - RENEWED_BEFORE_S, lives / 2)
-        return token
-
-    def _explain_refusal(self, exchange: TokenExchange, status: int) -> VendorError:
-        variables, values = self._account.variables, self._account.values
-        sent = [
-            s.role for s in self._account.vendor.settings if values.get(s.role) in exchange.fields.values()
-        ]
-        return self._error(
-            "refused",
-            "unauthorized",
-            variables=", ".join(variables[role] for role in sent),
-            hint=exchange.hint.format_map(variables),
-        )
-
-    def _error(self, message: str, kind: str, **facts: str) -> VendorError:
+    async def _obtain(self, exchange: Exchange) -> Token:
+        """A new token; of settings that an earlier exchange replaced, else of the configured ones."""
         account = self._account
-        text = MESSAGES[message].format(source=account.source, title=account.vendor.title, **facts).strip()
-        return VendorError("unauthorized" if kind == "unauthorized" else "bad_response", text)
+        who, variables = f"{account.source}: {account.vendor.title}", account.variables
+        try:
+            token = await self._exchange(exchange)
+            self._renewed |= token.renewed
+            self._learn_all(token.renewed.values())
+            return token
+        except TokenRefused as e:
+            sent = ", ".join(variables[role] for role in exchange.roles)
+            hint = str(e).format_map(variables)
+            text = f"{who} refused the key: it gave no access token for {sent}."
+            said = " ".join(filter(None, (text, hint, point_to_key_page(account.vendor))))
+            raise VendorError("unauthorized", said) from None
+        except UnexpectedShape:
+            address = exchange.address(account.values)
+            text = f"{who} answered the token request without a token. Check {address}."
+            raise VendorError("bad_response", text) from None
+
+    async def _exchange(self, exchange: Exchange) -> Token:
+        values = self._account.values
+        if self._renewed:
+            try:
+                return await converse(exchange.talk({**values, **self._renewed}), self._send)
+            except TokenRefused:
+                self._renewed.clear()
+        return await converse(exchange.talk(values), self._send)

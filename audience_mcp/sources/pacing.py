@@ -11,12 +11,15 @@ import anyio
 
 from audience_mcp.core.clock import Clock
 from audience_mcp.vendors.base import Rate
+from audience_mcp.vendors.request import Request
 
 if TYPE_CHECKING:
     from audience_mcp.sources.sharing import SharedTurns
 
 LOOK_AGAIN_S = 0.25
 """How often requests that have no pace look whether another process was told to pause."""
+MOST_RECENT = 1_000
+"""Requests of a pace that are remembered."""
 LONGEST_WAIT_S = 15
 """The longest pause a vendor may ask for that is waited out; a longer one is refused at once."""
 
@@ -29,11 +32,42 @@ class Paused(Exception):
         self.seconds = seconds
 
 
-class Pacing:
-    """One account's slots: each request waits for one, by the limits of its kind and any pause.
+def pause_of(request: Request) -> str:
+    """The name of the pause that a request's answer may ask for: of its pace, else of its purpose.
 
-    rates: the limits of each kind of request; those of the kind "" hold for kinds that have none. shared: the
-    turns of all processes, where they share a store.
+    A listing's is empty: it holds for the whole account.
+    """
+    return "" if request.purpose == "list" else request.pace or request.purpose
+
+
+class RecentRequests:
+    """When the last requests of each pace went out, by which it is known how soon further ones can."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._sent: dict[str, deque[float]] = {}
+
+    def add(self, pace: str) -> None:
+        """Say that a request goes out now, or waits for its turn."""
+        self._sent.setdefault(pace, deque(maxlen=MOST_RECENT)).append(self._clock.now())
+
+    def seconds_for(self, number: float, pace: str, limits: Sequence[Rate]) -> float:
+        """At least how long so many further requests of a pace take, by its limits."""
+        now = self._clock.now()
+        waits = [0.0]
+        for limit in limits:
+            recent = sum(now - sent < limit.seconds for sent in self._sent.get(pace, ()))
+            most = max(1.0, limit.requests)
+            waits.append((math.ceil((math.ceil(number) + min(recent, most)) / most) - 1) * limit.seconds)
+        return max(waits)
+
+
+class Pacing:
+    """One account's slots: each request waits for one, by the limits of its pace and any pause.
+
+    rates: the limits of each pace; those of "" hold for paces that have none. shared: the turns of all
+    processes, where they share a store. Pauses have names (`pause_of`); the one without a name holds for
+    every request.
     """
 
     def __init__(
@@ -42,57 +76,64 @@ class Pacing:
         self._clock = clock
         self._shared = shared
         self._lanes = {kind: _Lane(limits) for kind, limits in rates.items()}
-        self._paused_until = -math.inf
+        self._paused_until: dict[str, float] = {}
         self._looked = -math.inf
 
-    async def acquire_slot(self, kind: str) -> None:
-        """Wait until a request of this kind may be sent. Raises Paused."""
-        lane = self._lanes.get(kind) or self._lanes.get("")
-        self._refuse_long_pause()
+    async def acquire_slot(self, pace: str, pause: str = "") -> None:
+        """Wait until a request of this pace, for which this pause holds, may be sent. Raises Paused."""
+        lane = self._lanes.get(pace) or self._lanes.get("")
+        self._refuse_long_pause(pause)
         if lane is None:
-            await self._sleep_until(lambda: self._paused_until)
+            await self._sleep_until(lambda: self._end_of(pause), pause)
             if self._clock.now() - self._looked >= LOOK_AGAIN_S:
                 self._looked = self._clock.now()
-                await self._take_shared(kind, ())
+                await self._take_shared(pace, (), pause)
             return
         async with lane.lock:
-            self._refuse_long_pause()
-            await self._sleep_until(lambda: max(lane.next_slot(), self._paused_until))
-            await self._take_shared(kind, lane.limits)
+            self._refuse_long_pause(pause)
+            await self._sleep_until(lambda: max(lane.next_slot(), self._end_of(pause)), pause)
+            await self._take_shared(pace, lane.limits, pause)
             lane.take(self._clock.now())
 
-    async def pause(self, seconds: float) -> None:
-        """Send nothing for so long. Raises Paused where that is longer than is waited."""
-        self._paused_until = max(self._paused_until, self._clock.now() + seconds)
+    async def pause(self, seconds: float, pause: str = "") -> None:
+        """Send no such request for `seconds`. Raises Paused where that is longer than is waited."""
+        self._prolong(pause, seconds)
         if self._shared is not None:
-            await self._shared.pause(seconds)
+            await self._shared.pause(seconds, pause)
         if seconds > LONGEST_WAIT_S:
-            raise Paused(self._left())
+            raise Paused(self._left(pause))
 
-    async def _take_shared(self, kind: str, limits: Sequence[tuple[int, float]]) -> None:
+    async def _take_shared(self, pace: str, limits: Sequence[tuple[int, float]], pause: str) -> None:
         """Wait for a turn that no other process takes. Raises Paused."""
         while self._shared is not None:
-            turn = await self._shared.take(kind, limits)
+            turn = await self._shared.take(pace, limits, pause)
             if turn is None or turn.wait_s <= 0:
                 return
             if turn.paused_s > 0:
-                self._paused_until = max(self._paused_until, self._clock.now() + turn.paused_s)
-            self._refuse_long_pause()
+                self._prolong(pause, turn.paused_s)
+            self._refuse_long_pause(pause)
             await self._clock.sleep(turn.wait_s)
-            self._refuse_long_pause()
+            self._refuse_long_pause(pause)
 
-    async def _sleep_until(self, moment: Callable[[], float]) -> None:
+    async def _sleep_until(self, moment: Callable[[], float], pause: str) -> None:
         # Again after each sleep: another request may have been told to wait meanwhile.
         while (seconds := moment() - self._clock.now()) > 0:
             await self._clock.sleep(seconds)
-            self._refuse_long_pause()
+            self._refuse_long_pause(pause)
 
-    def _refuse_long_pause(self) -> None:
-        if self._left() > LONGEST_WAIT_S:
-            raise Paused(self._left())
+    def _prolong(self, pause: str, seconds: float) -> None:
+        until = self._clock.now() + seconds
+        self._paused_until[pause] = max(self._paused_until.get(pause, until), until)
 
-    def _left(self) -> float:
-        return self._paused_until - self._clock.now()
+    def _refuse_long_pause(self, pause: str) -> None:
+        if self._left(pause) > LONGEST_WAIT_S:
+            raise Paused(self._left(pause))
+
+    def _end_of(self, pause: str) -> float:
+        return max(self._paused_until.get(each, -math.inf) for each in ("", pause))
+
+    def _left(self, pause: str) -> float:
+        return self._end_of(pause) - self._clock.now()
 
 
 class _Lane:

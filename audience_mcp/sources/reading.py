@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from audience_mcp.config import Source
 from audience_mcp.core.errors import VendorError
 from audience_mcp.core.secrets import Redactor
-from audience_mcp.sources.freshness import Times
-from audience_mcp.sources.pager import Fetch, Pager
-from audience_mcp.store.values import StoredReading
-from audience_mcp.vendors.base import Vendor
-from audience_mcp.vendors.request import Request
+from audience_mcp.sources.pager import Pager
+from audience_mcp.sources.talk import Fetch
+from audience_mcp.store.stored import StoredReading
+
+UNUSED_FOR_S = 600
+"""Seconds for which a reading that finished after its call was answered serves the next call."""
+RESUME_AFTER_PAGE_S = 600
+"""Seconds after its last page until which an interrupted reading can be resumed."""
+RESUME_AFTER_FIRST_S = 3600
+"""Seconds after its first page until which it can: what it starts with must not be older."""
+JOINED_BY_REFRESH_S = 10
+"""Seconds before a `refresh` within which a reading may have started and still serve it."""
+LAST_COMPLETE_S = 86_400
+"""Seconds for which the last complete reading is used when newer ones fail."""
 
 MESSAGES = {
     "under_way": "{source}: {progress}; the reading goes on. Ask again in {seconds} s to continue.",
@@ -55,10 +63,38 @@ class Reading:
         """Whether every page was read."""
         return self.pager.done
 
+    def serves(self, now: float, cache_s: float, *, refresh: bool) -> bool:
+        """Whether a call that comes now may wait for this reading, or be answered from it.
+
+        A reading made for a `refresh` that outlasted its call is continued by the next one.
+        """
+        continues = refresh and self.refreshing and (not self.ended or self.used_at is None)
+        if refresh and not continues:
+            return now - self.started_at < JOINED_BY_REFRESH_S and not self._may_be_retried
+        if not self.ended:
+            return True
+        if self._may_be_retried or self.ended_at is None:
+            return False
+        if self.used_at is None:
+            return now - self.ended_at < UNUSED_FOR_S
+        return now - self.used_at < cache_s
+
+    def can_resume(self, now: float, *, refresh: bool) -> bool:
+        """Whether an interrupted reading continues at the page that failed."""
+        if self.error is None or not (self.error.passing or self.pager.can_resume):
+            return False
+        if self.first_page_at is None or self.last_page_at is None:
+            return False
+        if refresh and not self.refreshing and now - self.started_at >= JOINED_BY_REFRESH_S:
+            return False
+        return (
+            now - self.last_page_at < RESUME_AFTER_PAGE_S and now - self.first_page_at < RESUME_AFTER_FIRST_S
+        )
+
     @property
-    def times(self) -> Times:
-        """When it began, was read, ended and was first used."""
-        return Times(self.started_at, self.first_page_at, self.last_page_at, self.ended_at, self.used_at)
+    def _may_be_retried(self) -> bool:
+        """Whether it ended with an error after which the next call asks again."""
+        return self.ended and self.error is not None and not self.error.final
 
     def progress(self) -> str:
         """How far it got: `2,300 of 4,012 audiences read`."""
@@ -71,8 +107,9 @@ class Reading:
 class Snapshot:
     """What there is of a source when a call must answer.
 
-    complete: whether every page was read, and now. error: why not. older: whether this is an earlier,
-    complete reading, since there is no newer one; `error` then is the newer one's.
+    complete: whether every page was read, and now. error: why not; of a complete one, why the vendor refuses
+    to count sizes. older: whether this is an earlier, complete reading, since there is no newer one; `error`
+    then is the newer one's.
     """
 
     pager: Pager
@@ -82,9 +119,14 @@ class Snapshot:
     notes: list[str] = field(default_factory=list)
     older: bool = False
 
+    def without_sizes(self, error: VendorError) -> Snapshot:
+        """The same where sizes are missing that cost a request each; it is complete if none of them will
+        come."""
+        return replace(self, complete=self.complete and error.final, error=self.error or error)
+
 
 def resume_reading(before: Reading, now: float) -> Reading:
-    """A reading that goes on where one broke off, and is as old as that one."""
+    """A reading that continues an interrupted one, and is as old as that one."""
     return Reading(
         before.pager,
         now,
@@ -134,7 +176,7 @@ def to_stored(reading: Reading, now: float) -> StoredReading | None:
 
 
 def explain_under_way(source: str, reading: Reading, now: float) -> VendorError:
-    """How far a reading is that goes on, and when to ask again."""
+    """How far a reading under way has got, and when to ask again."""
     pager = reading.pager
     seconds = max(1.0, now - reading.started_at)
     read = len(pager.rows) - reading.read_before
@@ -146,7 +188,7 @@ def explain_under_way(source: str, reading: Reading, now: float) -> VendorError:
 
 def write_notes(source: str, pager: Pager) -> list[str]:
     """What the reader of an answer must know of how the source was read."""
-    notes = [f"{source}: {note}" for note in pager.notes]
+    notes = [f"{source}: {note}" for note in pager.notes] + pager.failures
     for message, count in (("invalid", pager.invalid), ("duplicates", pager.duplicates)):
         if count:
             rows = "row" if count == 1 else "rows"
@@ -157,26 +199,7 @@ def write_notes(source: str, pager: Pager) -> list[str]:
     return notes
 
 
-def _nests(vendor: Vendor) -> bool:
-    """Whether a vendor has lists under its rows."""
-    own = type(vendor).nested_requests is not Vendor.nested_requests
-    return own or any(listing.within is not None for listing in vendor.listings)
-
-
 def new_pager(source: Source, fetch: Fetch, redactor: Redactor | None = None) -> Pager:
     """A pager over all listings of a source."""
-    vendor, values = source.vendor, source.account.values if source.account else {}
-
-    def nested(kind: str | None, own: str, id: str) -> Sequence[Request]:
-        # Only an id as documented is ever put into a path.
-        return vendor.nested_requests(kind, own, values) if vendor.id_shape.fullmatch(id) else ()
-
-    return Pager(
-        source.name,
-        vendor,
-        lambda: vendor.list_requests(values),
-        fetch,
-        nested if _nests(vendor) else None,
-        vendor.at_once,
-        redactor,
-    )
+    values = source.account.values if source.account else {}
+    return Pager(source.name, source.vendor, values, fetch, redactor)

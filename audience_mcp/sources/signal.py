@@ -10,14 +10,14 @@ from audience_mcp.core.clock import Clock
 
 
 class ChangeSignal:
-    """A page came, a reading ended, a look-up was answered: whoever waits looks again."""
+    """A page came, a reading ended, a look-up was answered: every waiting call checks again."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._event = anyio.Event()
 
     def notify(self) -> None:
-        """Wake everyone who waits."""
+        """Wake all waiting calls."""
         event, self._event = self._event, anyio.Event()
         event.set()
 

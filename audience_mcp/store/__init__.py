@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from audience_mcp.store.store import Store
 
 DATABASE_SCHEMES = ("postgresql://", "postgres://")
-"""What a setting begins with that is a database and not a folder."""
+"""How a setting begins that is a database and not a folder."""
+SAVED_WITHIN_S = 0.7
+"""Seconds that pending saves get at the shutdown of a server."""
+AT_ONCE = 4
+"""Connections to a database for each lane: readings, pace, history."""
 
 
 def is_database(setting: str) -> bool:
@@ -37,12 +41,13 @@ def open_store(setting: str | None, clock: Clock | None = None) -> Store:
         if setting is not None and is_database(setting):
             from audience_mcp.store.postgres import PostgresStore
 
-            return PostgresStore(setting)
+            return PostgresStore(setting, told=told)
         from audience_mcp.store.sqlite import SqliteStore
 
         return SqliteStore(Path(os.path.expanduser(setting)) if setting else default_folder(), now, told)
 
-    return Store(make)
+    # To a folder there is one connection a lane; a database may be far away.
+    return Store(make, AT_ONCE if setting is not None and is_database(setting) else 1)
 
 
 def default_folder() -> Path:

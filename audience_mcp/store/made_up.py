@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +15,7 @@ from audience_mcp.store.history import HistoryPart
 from audience_mcp.store.retention import DAY_MS
 from audience_mcp.store.shared import SharedPart
 from audience_mcp.store.sqlite import SqliteFile
-from audience_mcp.store.values import StoreError, to_ms
+from audience_mcp.store.stored import Owner, StoredCount, StoreError, from_ms, to_ms
 
 T = TypeVar("T")
 SizeBefore = Callable[[str, int, int], int]
@@ -36,7 +35,7 @@ class _Memory(SqliteFile):
 
 
 class _MadeUpHistory(HistoryPart):
-    """A history whose past is made up when an account is read for the first time."""
+    """A history whose past is made up when it is recorded for the first time."""
 
     def __init__(self, database: _Memory, days: Sequence[int], before: SizeBefore, gone: Gone) -> None:
         super().__init__(database)
@@ -45,40 +44,45 @@ class _MadeUpHistory(HistoryPart):
         self._gone = gone
         self._began: dict[str, int] = {}
 
-    def record(self, account: str, rows: Sequence[Row], moment: int, *, may_be_another: bool = False) -> None:
+    def record(self, owner: Owner, rows: Sequence[Row], moment: int) -> bool:
         """Keep the sizes of a reading, and before the first one what came before it."""
-        if self.span(account) is None:
-            self._began[account] = moment
+        if owner.source not in self._began:
+            self._began[owner.source] = moment
             for days in sorted(self._days, reverse=True):
-                super().record(account, self._past(account, rows, moment, days), moment - days * DAY_MS)
-        super().record(account, rows, moment)
+                super().record(owner, self._past(owner, rows, moment, days), moment - days * DAY_MS)
+        return super().record(owner, rows, moment)
 
-    def record_counts(self, account: str, sizes: Mapping[str, int | None], moment: int) -> None:
-        """Keep sizes that were asked for one by one, and what they were before."""
-        for days in self._days if account in self._began else ():
+    def record_counts(self, owner: Owner, counts: Mapping[str, StoredCount]) -> None:
+        """Keep sizes that were counted one by one, and what they were before."""
+        for days in self._days if owner.source in self._began else ():
+            at = from_ms(self._began[owner.source] - days * DAY_MS)
             before = {
-                id: None if size is None else self._before(id, size, days) for id, size in sizes.items()
+                id: replace(count, size=self._before(id, count.size, days), at=at)
+                for id, count in counts.items()
+                if count.size is not None
             }
-            super().record_counts(account, before, self._began[account] - days * DAY_MS)
-        super().record_counts(account, sizes, moment)
+            super().record_counts(owner, before)
+        super().record_counts(owner, counts)
 
-    def _past(self, account: str, rows: Sequence[Row], moment: int, days: int) -> list[Row]:
+    def _past(self, owner: Owner, rows: Sequence[Row], moment: int, days: int) -> list[Row]:
         then = moment - days * DAY_MS
-        vendor = json.loads(account)[0]
-        gone = [Row(id, name, size) for id, name, size, last in self._gone.get(vendor, ()) if days >= last]
+        gone = [
+            Row(id, name, size) for id, name, size, last in self._gone.get(owner.vendor, ()) if days >= last
+        ]
         return gone + [
-            self._as_it_was(row, days)
+            self._as_it_was(row, days, then)
             for row in rows
             if (created := parse_datetime(row.created)) is None or to_ms(created) <= then
         ]
 
-    def _as_it_was(self, row: Row, days: int) -> Row:
+    def _as_it_was(self, row: Row, days: int, then: int) -> Row:
         """A row with its size, or both ends of its range, of so many days ago."""
         if row.size is None:
             return row
         size = self._before(row.id, row.size, days)
         highest = row.size_max and max(size, round(row.size_max * (size / max(1, row.size))))
-        return replace(row, size=size, size_max=highest)
+        counted_at = from_ms(then) if row.counted_at is not None else None
+        return replace(row, size=size, size_max=highest, counted_at=counted_at)
 
 
 class MadeUpBackend:
@@ -101,6 +105,9 @@ class MadeUpBackend:
     def bytes(self) -> dict[str, int]:
         """How much memory the history takes."""
         return {"history": self._file.bytes_used()}
+
+    def abandon(self) -> None:
+        """Nothing to do: it never hangs."""
 
     def close(self) -> None:
         """Forget everything."""

@@ -3,136 +3,192 @@
 Sizes are kept as intervals: from the first reading that gave a size to the last one in a row that gave the
 same. Those that still hold are in the state of the series, a column each; those that are over are rows of a
 table. Between two readings nothing is claimed.
+
+A size that costs a request of its own is not part of a reading: the reading says only that the audience was
+there (`NOT_COUNTED`), and the size has a moment of its own.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
 
 from audience_mcp.core.audience import Row
-from audience_mcp.store.encoding import from_bytes, to_bytes
-from audience_mcp.store.values import StoreError
+from audience_mcp.core.text import clean as clean_text
+from audience_mcp.store.encoding import Clean, as_it_is, from_bytes, to_bytes
+from audience_mcp.store.stored import Owner, StoreError
 
-MAX_NAME = 1_000
-"""Characters of a name that are stored."""
 OPEN = 2**62
 """The end of an interval that still holds."""
+NOT_COUNTED = -1
+"""In place of a size: the audience was there, and its size is counted by itself, if at all."""
+OPEN_ENDED = -1
+"""In place of an upper end: the vendor gave a range that has none."""
+SAME_SHARE = 5
+"""Under a new key, one in so many audiences must be known from before for the account to be the same."""
 
 
 class Interval(NamedTuple):
-    """A size, and the first and last reading in a row that gave it; None where it was not known."""
+    """A size, and the first and last reading in a row that gave it.
+
+    size: None if it was unknown, NOT_COUNTED if it was not part of the reading. unit: what one unit of it is,
+    if that may differ from reading to reading. size_max: the upper end of a range, of which `size` is the
+    lower one, or OPEN_ENDED.
+    """
 
     first: int
     last: int
     size: int | None
+    unit: str | None = None
+    size_max: int | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether it says a size."""
+        return is_known(self.size)
+
+    @property
+    def figure(self) -> Figure:
+        """What it says."""
+        return Figure(self.size, self.unit, self.size_max)
+
+
+class Figure(NamedTuple):
+    """What a reading says of an audience's size, as in an Interval."""
+
+    size: int | None
+    unit: str | None = None
+    size_max: int | None = None
 
 
 @dataclass(slots=True)
 class State:
     """What was there at the newest reading. An audience's number is its place in these columns, for good.
 
-    firsts: since when it has had its size; None for one that is gone. changed: whether it must be written.
+    parents: the id of the audience that it lies within. firsts: since when it has had its size; None for one
+    that is gone. changed: whether it must be written.
     """
 
     ids: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     kinds: list[str | None] = field(default_factory=list)
+    parents: list[str | None] = field(default_factory=list)
     sizes: list[int | None] = field(default_factory=list)
+    maxima: list[int | None] = field(default_factory=list)
+    units: list[str | None] = field(default_factory=list)
     firsts: list[int | None] = field(default_factory=list)
     changed: bool = False
 
     def encode(self) -> bytes:
-        """The state as bytes."""
-        return zlib.compress(to_bytes([self.ids, self.names, self.kinds, self.sizes, self.firsts]), 1)
+        """The state as JSON that the view `sizes` reads: an array for each audience."""
+        return to_bytes(list(zip(*(getattr(self, name) for name in COLUMNS), strict=True)))
 
     @classmethod
-    def decode(cls, data: bytes) -> State:
-        """What `encode` made. Raises StoreError."""
+    def decode(cls, data: bytes, clean: Clean = as_it_is) -> State:
+        """What `encode` made; `clean` takes keys out of it. Raises StoreError."""
         try:
-            columns = from_bytes(zlib.decompress(data))
-            state = cls(*columns)
-            lengths = {len(column) for column in columns}
-        except (zlib.error, TypeError) as e:
+            rows = clean(data, from_bytes(data))
+            if not {len(COLUMNS)}.issuperset(map(len, rows)):
+                raise ValueError("an audience has more or fewer facts")
+            columns: dict[str, Any] = {
+                name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)
+            }
+            return cls(**columns)
+        except (TypeError, ValueError, KeyError) as e:
             raise StoreError("damaged", "a stored series is not as it was written") from e
-        if len(lengths) > 1:
-            raise StoreError("damaged", "a stored series has columns of different lengths")
-        return state
 
     def numbers(self) -> dict[str, int]:
         """Each audience's number, by id."""
         return {id: number for number, id in enumerate(self.ids)}
 
-    def add(self, id: str, name: str, kind: str | None) -> int:
+    def add(self, row: Row, name: str) -> int:
         """A number for an audience that was never there before."""
-        self.ids.append(id)
-        self.names.append(name)
-        self.kinds.append(kind)
-        self.sizes.append(None)
-        self.firsts.append(None)
+        said = (row.id, name, row.kind, row.part_of, None, None, None, None)
+        for column, value in zip(COLUMNS, said, strict=True):
+            getattr(self, column).append(value)
         return len(self.ids) - 1
+
+    def describe(self, number: int, row: Row, name: str) -> None:
+        """Say what an audience is called, of which kind it is and what it lies within."""
+        said = name, row.kind, row.part_of
+        if said != (self.names[number], self.kinds[number], self.parents[number]):
+            self.names[number], self.kinds[number], self.parents[number] = said
+            self.changed = True
+
+    def figure(self, number: int) -> Figure:
+        """What the newest reading in which an audience was says of its size."""
+        return Figure(self.sizes[number], self.units[number], self.maxima[number])
+
+    def held(self, number: int) -> list[Interval]:
+        """The interval of an audience that still holds, if one does."""
+        first = self.firsts[number]
+        return [] if first is None else [Interval(first, OPEN, *self.figure(number))]
+
+    def hold(self, number: int, interval: Interval | None) -> None:
+        """Say what holds for an audience from now on; None if it is gone."""
+        self.changed = True
+        self.firsts[number] = interval.first if interval else None
+        if interval:
+            self.sizes[number], self.units[number], self.maxima[number] = interval.figure
 
     def without(self, unused: Iterable[int]) -> tuple[State, dict[int, int]]:
         """The state without these audiences, and the new numbers of the others, by the old ones."""
         gone = set(unused)
         kept = [number for number in range(len(self.ids)) if number not in gone]
-        columns = (self.ids, self.names, self.kinds, self.sizes, self.firsts)
-        state = State(*([column[n] for n in kept] for column in columns))  # type: ignore[arg-type]
-        state.changed = True
-        return state, {old: new for new, old in enumerate(kept)}
+        columns = {name: [getattr(self, name)[n] for n in kept] for name in COLUMNS}
+        return State(**columns, changed=True), {old: new for new, old in enumerate(kept)}
 
 
-def cut_names(rows: Sequence[Row]) -> list[str]:
-    """The rows' names as the vendor gave them, not longer than anyone would look at; shown only cleaned."""
-    return [row.name[:MAX_NAME] or row.id for row in rows]
+COLUMNS = tuple(each.name for each in fields(State) if each.name != "changed")
+"""The columns of a state, in the order in which they are stored of each audience."""
+
+
+def names_of(rows: Iterable[Row]) -> list[str]:
+    """The rows' names as they are shown, since other programs read them from the view `sizes`."""
+    return [clean_text(row.name) or row.id for row in rows]
+
+
+def figure_of(row: Row) -> Figure:
+    """What a reading says of a row's size; NOT_COUNTED if it is counted by itself."""
+    if row.size_pending or row.counted_at is not None:
+        return Figure(NOT_COUNTED)
+    if row.size is None:
+        return Figure(None)
+    return Figure(row.size, row.unit, OPEN_ENDED if row.open_ended else row.size_max)
 
 
 def advance(
     state: State, rows: Sequence[Row], previous: int | None, moment: int
 ) -> list[tuple[int, Interval]]:
     """Take the newest reading into the state; the intervals that are over by it, with audiences' numbers."""
-    sizes = [None if row.size_pending else row.size for row in rows]
-    names, kinds = cut_names(rows), [row.kind for row in rows]
-    ids = [row.id for row in rows]
-    if not state.ids:
-        state.ids, state.names, state.kinds, state.sizes = ids, names, kinds, sizes
-        state.firsts, state.changed = [moment] * len(ids), True
-        return []
+    names, ids = names_of(rows), [row.id for row in rows]
     numbers: Sequence[int] = range(len(ids))
-    gone: Iterable[int] = ()
     if ids != state.ids:
         known = state.numbers()
         numbers = [
-            known[id] if id in known else state.add(id, name, kind)
-            for id, name, kind in zip(ids, names, kinds, strict=True)
+            known[row.id] if row.id in known else state.add(row, name)
+            for row, name in zip(rows, names, strict=True)
         ]
-        there = set(numbers)
-        gone = [n for n, first in enumerate(state.firsts) if first is not None and n not in there]
-    _rename(state, numbers, names, kinds)
+    there = set(numbers)
+    gone = [n for n, first in enumerate(state.firsts) if first is not None and n not in there]
     over: list[tuple[int, Interval]] = []
-    for number, size in zip(numbers, sizes, strict=True):
-        if size != state.sizes[number] or state.firsts[number] is None:
+    for number, row, name in zip(numbers, rows, names, strict=True):
+        state.describe(number, row, name)
+        said = figure_of(row)
+        before = state.sizes[number], state.units[number], state.maxima[number]
+        if state.firsts[number] is None or said != before:
             over += _end(state, number, previous)
-            state.sizes[number], state.firsts[number], state.changed = size, moment, True
+            state.hold(number, Interval(moment, OPEN, *said))
     for number in gone:
         over += _end(state, number, previous)
-        state.firsts[number], state.changed = None, True
+        state.hold(number, None)
     return over
 
 
-def _rename(state: State, numbers: Sequence[int], names: Sequence[str], kinds: Sequence[str | None]) -> None:
-    for number, name, kind in zip(numbers, names, kinds, strict=True):
-        if name != state.names[number] or kind != state.kinds[number]:
-            state.names[number], state.kinds[number], state.changed = name, kind, True
-
-
 def _end(state: State, number: int, previous: int | None) -> list[tuple[int, Interval]]:
-    first = state.firsts[number]
-    if first is None or previous is None:
-        return []
-    return [(number, Interval(first, previous, state.sizes[number]))]
+    held = state.held(number)
+    return [(number, each._replace(last=previous)) for each in held] if previous is not None else []
 
 
 def put(
@@ -140,54 +196,74 @@ def put(
     before: int | None,
     moment: int,
     after: int | None,
-    size: int | None,
-    *,
-    there: bool = True,
+    said: Figure | None,
 ) -> list[Interval]:
     """An audience's intervals once a reading at `moment` says its size, between the readings beside it.
 
-    before, after: the moments of those readings, if any. there: whether the audience was there at all.
+    before, after: the moments of those readings, if any. said: None if it was not there.
     """
     kept: list[Interval] = []
     for each in intervals:
         if not each.first <= moment <= each.last:
             kept.append(each)
             continue
-        if there and each.size == size:
+        if each.figure == said:
             return list(intervals)
         if before is not None and each.first <= before:
             kept.append(each._replace(last=before))
         if after is not None and each.last >= after:
             kept.append(each._replace(first=after))
-    if there:
-        new = Interval(moment, OPEN if after is None else moment, size)
+    if said is not None:
+        new = Interval(moment, OPEN if after is None else moment, *said)
         for each in list(kept):
             covers_before = before is not None and each.first <= before <= each.last
             covers_after = after is not None and each.first <= after <= each.last
-            if each.size == size and (covers_before or covers_after):
+            if each.figure == said and (covers_before or covers_after):
                 kept.remove(each)
-                new = Interval(min(each.first, new.first), max(each.last, new.last), size)
+                new = new._replace(first=min(each.first, new.first), last=max(each.last, new.last))
         kept.append(new)
-    return sorted(kept)
+    return sorted(kept, key=lambda each: each.first)
 
 
-def is_another_account(state: State, rows: Sequence[Row]) -> bool:
-    """Whether fewer than one in five of the audiences has the id and the name of before."""
-    there = {
-        (id, name)
+def is_same_account(state: State, rows: Collection[Row], owner: Owner) -> bool:
+    """Whether a series that was recorded with another key is of the same account, by its audiences.
+
+    At least one in five of the smaller of both must have a name of before, or its id if ids are unique over
+    all of the vendor's accounts. Audiences that the vendor makes for every account do not count. Where
+    nothing is left to go by, the account is another one.
+    """
+    before = {
+        id: name
         for id, name, first in zip(state.ids, state.names, state.firsts, strict=True)
-        if first is not None
+        if first is not None and name not in owner.made_for_all
     }
-    if not there or not rows:
-        return False
-    same = sum((row.id, name) in there for row, name in zip(rows, cut_names(rows), strict=True))
-    return same * 5 < len(rows)
+    now = {
+        row.id: name for row, name in zip(rows, names_of(rows), strict=True) if name not in owner.made_for_all
+    }
+    fewer, more = sorted((before, now), key=len)
+    names = set(more.values())
+    same = sum(name in names or (owner.unique_ids and id in more) for id, name in fewer.items())
+    return bool(fewer) and same * SAME_SHARE >= len(fewer)
 
 
-def sizes_at(state: State, over: Mapping[int, int | None], moment: int) -> Iterable[tuple[int, int | None]]:
-    """The audiences that were there at a moment, by number, with their sizes. over: from ended intervals."""
-    for number, first in enumerate(state.firsts):
+def sizes_at(state: State, over: Mapping[int, Interval], moment: int) -> Iterable[tuple[int, Figure]]:
+    """The audiences that were there at a moment, by number, with what was said of their sizes.
+
+    over: the ended intervals that cover the moment.
+    """
+    held = zip(state.firsts, state.sizes, state.units, state.maxima, strict=True)
+    for number, (first, size, unit, size_max) in enumerate(held):
         if first is not None and first <= moment:
-            yield number, state.sizes[number]
+            yield number, Figure(size, unit, size_max)
         elif number in over:
-            yield number, over[number]
+            yield number, over[number].figure
+
+
+def upper_end(size_max: int | None) -> int | None:
+    """The upper end of a range; None if it has none, or what is stored is not a range."""
+    return None if size_max == OPEN_ENDED else size_max
+
+
+def is_known(size: int | None) -> bool:
+    """Whether it is a size, and not a mark for one that is unknown or counted by itself."""
+    return size is not None and size != NOT_COUNTED

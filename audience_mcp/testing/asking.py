@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.catalog.models import Audience, AudienceList, to_dict
 from audience_mcp.catalog.query import ListQuery
 from audience_mcp.config import load_configuration
+from audience_mcp.core.errors import ToolError
 from audience_mcp.core.text import to_json
 from audience_mcp.sandbox import Asked
 from audience_mcp.testing.case import Case, Facts, Raw, Served
@@ -26,12 +27,35 @@ async def open_case(case: Case, served: Served, **variables: str) -> AsyncIterat
 
 
 async def list_rows(case: Case, rows: Sequence[object]) -> AudienceList:
-    """Everything there is of these rows, in full."""
+    """Everything there is of these rows, in full. Raises ToolError where the vendor cannot be read."""
     async with case.serve(rows) as served, open_case(case, served) as catalog:
-        answer = await catalog.list_audiences(ListQuery(detail="full", limit=10_000))
+        answer: AudienceList | ToolError
+        try:
+            answer = await catalog.list_audiences(ListQuery(detail="full", limit=10_000))
+        except ToolError as e:  # raised in here, it would come out as an exception group
+            answer = e
+    if isinstance(answer, ToolError):
+        raise answer
     json.loads(to_json(to_dict(answer)).encode())  # what is not JSON, or not UTF-8, never reaches a client
     assert answer.returned == answer.matched
     return answer
+
+
+def odd_rows(case: Case, values: Mapping[str, object], *keys: str, missing: bool = True) -> dict[str, Raw]:
+    """By kind, a row of its own id for each of these values at these keys; `missing` is one without them."""
+    rows: dict[str, Raw] = {}
+    for kind, value in values.items():
+        rows[kind] = {**case.sample, **dict.fromkeys(keys, value), case.id: case.new_id(50 + len(rows))}
+    if missing:
+        row = {key: value for key, value in case.sample.items() if key not in keys}
+        rows["missing"] = {**row, case.id: case.new_id(50 + len(rows))}
+    return rows
+
+
+def read_again(case: Case, answer: AudienceList, rows: Mapping[str, Raw]) -> dict[str, Audience]:
+    """What an answer has of these rows, by the same keys; each of them must be there."""
+    shown = {audience.id: audience for audience in answer.audiences}
+    return {kind: shown[case.id_of(row)] for kind, row in rows.items()}
 
 
 def parameter_of(asked: Asked, name: str) -> str | None:
@@ -55,7 +79,7 @@ def describe_request(asked: Asked) -> str:
 
 def facts_of(audience: Audience) -> Facts:
     """What a reader is shown of an audience."""
-    return Facts(audience.name, audience.size, str(audience.type), str(audience.status))
+    return Facts(audience.name, audience.size, str(audience.type), audience.status or "ready")
 
 
 def letters_of(name: str) -> str:

@@ -16,7 +16,10 @@ Raw = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Facts:
-    """What a user must be shown of a row, as read from the contract's table and not from the adapter."""
+    """What a user must be shown of a row, as read from the contract's table and not from the adapter.
+
+    status: what it counts as; where the vendor has none that is ready, and is not shown.
+    """
 
     name: str
     size: int | None
@@ -28,27 +31,31 @@ class Facts:
 class Served:
     """A vendor served on loopback: the variables that point at it, and every request it gets."""
 
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     asked: Sequence[Asked]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """One vendor as the suite sees it. Another package's vendor needs one of these and nothing else.
 
     serve: serves these rows as the vendor would, whatever they are, and checks the key.
-    rows: lifelike rows, of several pages where the vendor has pages. sample: a plain one of them, ready,
-    static and of known size. facts: what a row must be shown as.
-    id, name, size, dates: the keys of the row. new_id: a good id for any number. unknown_id: a good id
-    that no row has.
+    rows: lifelike rows, of several pages where the vendor has pages. sample: a plain one of them, of known
+    size; if left out, the first. facts: what a row must be shown as.
+    id, name, size: the keys of a row; if left out, those where the vendor's first listing has them.
+    dates: the keys of its dates. They are never taken from the listing: a date that it lacks would go
+    unnoticed. new_id: a good id for any number. unknown_id: a good id that no row has.
     largest_page: the parameter for it, in the query or in a JSON body, and its value; None where the vendor
-    has no pages.
+    has no pages. other_pages: the values for listings beside the first, where they are others.
     wrong: by role, a value that the API refuses, where a setting's shape allows no word.
-    size_note: what is noted beside each known size of rows like the sample.
+    size_note: what is noted beside each known size of rows like the sample; zero_note: beside one of 0, where
+    that is another.
+    empty_note: what is noted of an account without audiences.
     full_id: the id of a row as a ref has it, where that is more than the vendor's own (`list-8`).
     counts: how many sizes one request asks for, where they do not come with the rows; the served rows hold
     them under `size` all the same.
     requests: how many requests it takes to read so many rows, where that is not what pages and counts say.
+    zero_is_unknown: whether the vendor writes 0 for what it does not know.
     nested: whether a row lies within another, so that sums leave it out.
     clock: the time that the server goes by, where the vendor's pace is too slow for a test.
     """
@@ -56,22 +63,37 @@ class Case:
     vendor: Vendor
     serve: Callable[[Sequence[object]], AbstractAsyncContextManager[Served]]
     rows: Sequence[Raw]
-    sample: Raw
+    sample: Raw = field(default_factory=dict)
     facts: Callable[[Raw], Facts]
-    id: str
-    name: str
-    size: str
+    id: str = ""
+    name: str = ""
+    size: str = ""
     dates: tuple[str, ...]
     new_id: Callable[[int], str]
     unknown_id: str
     largest_page: tuple[str, str] | None = None
+    other_pages: Sequence[str] = ()
     wrong: Mapping[str, str] = field(default_factory=dict)
     size_note: str | None = None
+    zero_note: str | None = None
+    empty_note: str | None = None
     full_id: Callable[[Raw], str] | None = None
     counts: int = 0
     requests: Callable[[Sequence[object]], int] | None = None
     clock: Callable[[], Clock] = Clock
+    zero_is_unknown: bool = False
     nested: Callable[[Raw], bool] = lambda raw: False
+
+    def __post_init__(self) -> None:
+        """Take from the vendor's first listing what was left out. Raises ValueError where it has no sizes."""
+        fields = self.vendor.listings[0].fields
+        listed = {"id": fields.id, "name": fields.name, "size": fields.size or ""}
+        keys = {what: path.rpartition(".")[2] for what, path in listed.items()}
+        for what, value in {"sample": self.rows[0], **keys}.items():
+            if not getattr(self, what):
+                object.__setattr__(self, what, value)
+        if not self.size:
+            raise ValueError("its listing has no size: say under which key the served rows have it")
 
     def some(self, number: int) -> list[Raw]:
         """So many rows like the sample, each with its own id and size."""

@@ -9,11 +9,11 @@ from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
 
 
-class _Recorded(Sandbox):
+class Recorded(Sandbox):
     """Answers by `answers` alone, and remembers what was asked."""
 
     def __init__(self, answers: Callable[[Asked], Answer]) -> None:
-        super().__init__({})
+        super().__init__(vendors=())
         self.answers = answers
         self.asked: list[Asked] = []
 
@@ -29,6 +29,6 @@ async def serve_api(answer: Callable[[Asked], Answer]) -> AsyncIterator[tuple[st
     Bodies go out as JSON with everything in them that Python can write, also what no JSON should hold
     (infinite numbers, half a character): vendors send such things, and the suite does.
     """
-    recorded = _Recorded(answer)
+    recorded = Recorded(answer)
     async with serve(recorded) as origin:
         yield origin, recorded.asked

@@ -2,59 +2,82 @@
 
 from audience_mcp.core.audience import AudienceType, Row, Status
 from audience_mcp.core.errors import Kind, UnexpectedShape
+from audience_mcp.core.points import Span
 from audience_mcp.core.values import as_count
-from audience_mcp.vendors.base import Counted, Rate, Setting, TokenExchange, Values, Vendor, Wait
+from audience_mcp.vendors.auth import Auth, Basic, Bearer, Exchange, Header
+from audience_mcp.vendors.base import Rate, Setting, Vendor, Version, Wait, api_key, base_url, further_url
+from audience_mcp.vendors.fields import Fields, Words
+from audience_mcp.vendors.history import History, Past, history_each, write_moment
 from audience_mcp.vendors.listing import Listing
 from audience_mcp.vendors.pagination import Cursor, NextLink, Offset, PageNumber, SinglePage
 from audience_mcp.vendors.parsing import (
     array_at,
     as_object,
-    basic,
     cursor_at,
     flag_at,
-    has_more,
     is_object,
     object_at,
-    pick,
     signals_failure,
     text_at,
     value_at,
+    values_at,
 )
-from audience_mcp.vendors.request import Page, Request, Response
+from audience_mcp.vendors.request import Encoded, Page, Request, Response
+from audience_mcp.vendors.talk import Count, Counted, One, Rows, Sizes, Talk, Values, count_each
 
 __all__ = [
     "AudienceType",
+    "Auth",
+    "Basic",
+    "Bearer",
+    "Count",
     "Counted",
     "Cursor",
+    "Encoded",
+    "Exchange",
+    "Fields",
+    "Header",
+    "History",
     "Kind",
     "Listing",
     "NextLink",
     "Offset",
+    "One",
     "Page",
     "PageNumber",
+    "Past",
     "Rate",
     "Request",
     "Response",
     "Row",
+    "Rows",
     "Setting",
     "SinglePage",
+    "Sizes",
+    "Span",
     "Status",
-    "TokenExchange",
+    "Talk",
     "UnexpectedShape",
     "Values",
     "Vendor",
+    "Version",
     "Wait",
+    "Words",
+    "api_key",
     "array_at",
     "as_count",
     "as_object",
-    "basic",
+    "base_url",
+    "count_each",
     "cursor_at",
     "flag_at",
-    "has_more",
+    "further_url",
+    "history_each",
     "is_object",
     "object_at",
-    "pick",
     "signals_failure",
     "text_at",
     "value_at",
+    "values_at",
+    "write_moment",
 ]

@@ -6,15 +6,10 @@ archived cohorts are always listed, whether one answer holds them all, and what 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import ClassVar
 
 from audience_mcp.core.dates import parse_datetime
-
-from audience_mcp.vendors import (  # isort: skip
-    Kind, Listing, Row, Setting, Values, Vendor, as_count, basic, pick, text_at,
-)  # fmt: skip
+from audience_mcp.vendors import Basic, Fields, Listing, Row, Setting, Vendor, api_key, base_url
 
 
 class Amplitude(Vendor):
@@ -24,45 +19,59 @@ class Amplitude(Vendor):
     title = "Amplitude"
     kind = "cohort"
     settings = (
-        Setting("api_key", ("AMPLITUDE_API_KEY",), "API key of the project", required=True, secret=True,
-                identifies=True),
-        Setting("secret_key", ("AMPLITUDE_SECRET_KEY",), "Secret key of the project", required=True,
-                secret=True),
-        Setting("region", ("AMPLITUDE_REGION",), "Where the project's data is, us or eu", default="us",
-                choices={"us": "amplitude", "eu": "analytics.eu.amplitude"}),
-        Setting("base_url", ("AMPLITUDE_BASE_URL",), "Base URL", default="https://{region}.com"),
-    )  # fmt: skip
-    size_counts = "users in the cohort when it was last computed"
-    id_shape = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-    listings = (Listing("api/3/cohorts", "cohorts"),)
-    error_hints: ClassVar[Mapping[Kind, str]] = {
+        Setting(
+            "api_key",
+            ("AMPLITUDE_API_KEY",),
+            "API key of the project",
+            required=True,
+            secret=True,
+            identifies=True,
+        ),
+        api_key("AMPLITUDE_SECRET_KEY", description="Secret key of the project", role="secret_key"),
+        Setting(
+            "region",
+            ("AMPLITUDE_REGION",),
+            "Where the project's data is, us or eu",
+            default="us",
+            choices={"us": "amplitude", "eu": "analytics.eu.amplitude"},
+        ),
+        base_url("AMPLITUDE_BASE_URL", "https://{region}.com"),
+    )
+    ids_are = "generated"
+    auth = Basic("{api_key}", "{secret_key}")
+    listings = (
+        Listing(
+            "api/3/cohorts",
+            counts="users in the cohort when it was last computed",
+            ids="[A-Za-z0-9_-]{1,64}",
+            rows="cohorts",
+            # `type` is how a cohort is kept, and `owners` are people.
+            fields=Fields(
+                "size",
+                "unknown",
+                "ready",
+                description="description",
+                created="createdAt",
+                updated="lastMod",
+                details=("lastComputed", "archived", "hidden", "published", "is_predictive"),
+            ),
+        ),
+    )
+    error_hints = {
         "unauthorized": "Check {api_key} and {secret_key}: both must be of one project, and {region} must "
         "say where its data is.",
         "forbidden": "The plan of the project in {api_key} may not include cohorts over the API, "
         "{secret_key} may be of another project, or {region} may not be where its data is.",
     }
 
-    def headers(self, values: Values) -> Mapping[str, str]:
-        """The API key as the user name, the secret key as the password."""
-        return {"Authorization": basic(values["api_key"], values["secret_key"])}
-
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        """What was never computed says 0. `type` is how a cohort is kept, and `owners` are people."""
-        size, note = as_count(raw.get("size")), None
+    def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
+        """What was never computed says 0; a cohort that is still in training is not ready."""
         training = raw.get("is_predictive") is True and raw.get("finished") is False
-        if not size and (training or parse_datetime(raw.get("lastComputed")) is None):
-            size, note = None, "not computed yet"
+        if not row.size and (training or parse_datetime(raw.get("lastComputed")) is None):
+            row.size, row.size_note = None, "not computed yet"
         elif training:
-            note = "still in training; the size is from an earlier computation"
-        return Row(
-            id,
-            text_at(raw, "name") or id,
-            size,
-            "unknown",
-            "processing" if training else "unknown" if size is None else "ready",
-            note,
-            description=text_at(raw, "description"),
-            created=raw.get("createdAt"),
-            updated=raw.get("lastMod"),
-            details=pick(raw, "lastComputed", "archived", "hidden", "published", "is_predictive"),
-        )
+            row.size_note = "still in training; the size is from an earlier computation"
+        if training:
+            row.status = "processing"
+        elif row.size is None:
+            row.status = "unknown"

@@ -6,19 +6,50 @@ are listed, how fresh a count is, and keys that may only read.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Mapping
 
-from audience_mcp.vendors import (  # isort: skip
-    AudienceType, Counted, Kind, Listing, Rate, Request, Row, Setting, Status, UnexpectedShape, Values,
-    Vendor, as_object, pick, text_at,
-)  # fmt: skip
+from audience_mcp.vendors import (
+    Count,
+    Counted,
+    Fields,
+    Listing,
+    One,
+    Rate,
+    Request,
+    Row,
+    Rows,
+    Setting,
+    Sizes,
+    Talk,
+    UnexpectedShape,
+    Values,
+    Vendor,
+    Words,
+    api_key,
+    as_object,
+    base_url,
+)
 
-TYPES: Mapping[object, AudienceType] = {"manual": "static", "dynamic": "dynamic"}
-STATUSES: Mapping[object, Status] = {
-    "finished": "ready", "events": "processing", "build": "processing", "events_queued": "processing",
-    "build_queued": "processing"}  # fmt: skip
+TYPES = {"manual": "static", "dynamic": "dynamic"}
+STATES = {
+    "finished": "ready",
+    "events": "processing",
+    "build": "processing",
+    "events_queued": "processing",
+    "build_queued": "processing",
+}
+
+
+def count_people(rows: Rows, values: Values) -> Talk[Sizes]:
+    """The number of people alone; who they are is another request, which is never made."""
+    ((id, row),) = rows.items()
+    said = as_object((yield Request(f"segments/{id}/customer_count", purpose="count")))
+    if str(said.get("segment_id", id)) != id:
+        raise UnexpectedShape("it counts another segment")
+    count = said.get("count")
+    if row.status == "ready":
+        return {id: count}
+    return {id: Counted(count, "still being built") if count else Counted(None, "not counted yet")}
 
 
 class CustomerIo(Vendor):
@@ -28,49 +59,42 @@ class CustomerIo(Vendor):
     title = "Customer.io"
     kind = "segment"
     settings = (
-        Setting("api_key", ("CUSTOMERIO_APP_API_KEY", "CUSTOMERIO_API_KEY"), "App API key of the workspace",
-                required=True, secret=True),
-        Setting("region", ("CUSTOMERIO_REGION",), "Region of the account, us or eu", default="us",
-                choices={"us": "api", "eu": "api-eu"}),
-        Setting("base_url", ("CUSTOMERIO_BASE_URL",), "Base URL", default="https://{region}.customer.io/v1"),
-    )  # fmt: skip
-    size_counts = "people in the segment, reachable or not"
-    id_shape = re.compile(r"[0-9]{1,10}", re.ASCII)
-    listings = (Listing("segments", "segments", one=Request("segments/{id}")),)
-    one_at = "segment"
-    limits: ClassVar[Mapping[str, Sequence[Rate]]] = {"": [Rate(8)]}
-    """Ten a second are allowed; two are left for others."""
-    error_hints: ClassVar[Mapping[Kind, str]] = {
+        api_key("CUSTOMERIO_APP_API_KEY", "CUSTOMERIO_API_KEY", description="App API key of the workspace"),
+        Setting(
+            "region",
+            ("CUSTOMERIO_REGION",),
+            "Region of the account, us or eu",
+            default="us",
+            choices={"us": "api", "eu": "api-eu"},
+        ),
+        base_url("CUSTOMERIO_BASE_URL", "https://{region}.customer.io/v1"),
+    )
+    listings = (
+        Listing(
+            "segments",
+            counts="people in the segment, reachable or not",
+            ids="[0-9]{1,10}",
+            rows="segments",
+            fields=Fields(
+                type=Words("type", TYPES),
+                status=Words("state", STATES),
+                description="description",
+                created="created_at",
+                updated="updated_at",
+                details=("tags", "progress"),
+            ),
+            one=One("segments/{id}", at="segment"),
+            count=Count(count_people),
+        ),
+    )
+    limits = {"": [Rate(8)]}  # ten a second are allowed; two are left for others
+    error_hints = {
         "unauthorized": "Check {api_key}: it must be an App API key, not a Track key, and {region} must be "
         "the account's region.",
         "forbidden": "The key in {api_key} may be bound to other IP addresses.",
     }
 
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        """Dates are Unix seconds; a segment that is being built says how far it is."""
-        state = text_at(raw, "state")
-        return Row(
-            id,
-            text_at(raw, "name") or id,
-            type=TYPES.get(text_at(raw, "type"), "unknown"),
-            status=STATUSES.get(state, "unknown"),
-            size_pending=True,
-            description=text_at(raw, "description"),
-            created=raw.get("created_at"),
-            updated=raw.get("updated_at"),
-            details=pick(raw, "tags", "progress", *(("state",) if state != "finished" else ())),
-        )
-
-    def count_request(self, rows: Sequence[Row], values: Values) -> Request:
-        """The number of people alone; who they are is another request, which is never made."""
-        return Request(f"segments/{rows[0].id}/customer_count")
-
-    def parse_counts(self, body: object, rows: Sequence[Row]) -> Mapping[str, Counted]:
-        """What is still being built has no size while its count is 0."""
-        (row,), said = rows, as_object(body)
-        if str(said.get("segment_id", row.id)) != row.id:
-            raise UnexpectedShape("it counts another segment")
-        count = said.get("count")
-        if row.status == "ready":
-            return {row.id: Counted(count)}
-        return {row.id: Counted(count, "still being built") if count else Counted(None, "not counted yet")}
+    def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
+        """A segment that is being built shows the state of that."""
+        if row.status == "processing":
+            row.add_detail("state", raw["state"])

@@ -9,92 +9,173 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
 
-from audience_mcp.vendors import (  # isort: skip
-    AudienceType, Kind, Listing, NextLink, Request, Response, Row, Setting, Status, Values, Vendor, Wait,
-    as_count, as_object, is_object, pick, text_at, value_at,
-)  # fmt: skip
+from audience_mcp.vendors import (
+    Bearer,
+    Fields,
+    Listing,
+    NextLink,
+    One,
+    Request,
+    Response,
+    Row,
+    Setting,
+    Values,
+    Vendor,
+    Version,
+    Wait,
+    Words,
+    api_key,
+    as_count,
+    base_url,
+    is_object,
+    value_at,
+)
 
-FURTHER = ("subtype", "delivery_status", "operation_status", "retention_days", "time_content_updated",
-           "delete_time", "is_value_based", "lookalike_spec", "data_source")  # fmt: skip
-LOW, HIGH = "approximate_count_lower_bound", "approximate_count_upper_bound"
+FURTHER = (
+    "subtype",
+    "delivery_status",
+    "operation_status",
+    "retention_days",
+    "time_content_updated",
+    "delete_time",
+    "is_value_based",
+    "lookalike_spec",
+    "data_source",
+)
+LOW = "approximate_count_lower_bound"
+HIGH = "approximate_count_upper_bound"
 FIELDS = ",".join(("id,name,description,time_created,time_updated", LOW, HIGH, *FURTHER))
 """One unknown or forbidden field fails the whole request. `rule` is left out: it is long, and targeting."""
-RULES = ("WEBSITE", "APP", "ENGAGEMENT", "VIDEO", "OFFLINE_CONVERSION", "CLAIM", "MESSENGER_SUBSCRIBER_LIST")
-TYPES: Mapping[object, AudienceType] = {
-    "CUSTOM": "static", "LOOKALIKE": "lookalike", **dict.fromkeys(RULES, "dynamic")}  # fmt: skip
-FILLING, BROKEN = {300, 414, 434, 441}, {415, 431, 432, 433, 442, 471, 500}
-MEANS = {401: {102, 190}, 403: {3, 10, 368, *range(200, 300)}, 429: {4, 17, 32, 341, 613, 80003},
-         503: {1, 2}}  # fmt: skip
+TYPES = {
+    "CUSTOM": "static",
+    "LOOKALIKE": "lookalike",
+    "WEBSITE": "dynamic",
+    "APP": "dynamic",
+    "ENGAGEMENT": "dynamic",
+    "VIDEO": "dynamic",
+    "OFFLINE_CONVERSION": "dynamic",
+    "CLAIM": "dynamic",
+    "MESSENGER_SUBSCRIBER_LIST": "dynamic",
+}
+FILLING = {300, 414, 434, 441}
+BROKEN = {415, 431, 432, 433, 442, 471, 500}
+MEANS = {
+    401: {102, 190},
+    403: {3, 10, 368, *range(200, 300)},
+    429: {4, 17, 32, 341, 613, 80003},
+    503: {1, 2},
+}
 """The HTTP status that error codes amount to: Meta itself answers 400 to nearly all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAndProof:
+    """A bearer token; and `appsecret_proof`, a keyed hash of it, where the app's secret is set.
+
+    Meta's own samples have the token in the URL, where it does not go here.
+    """
+
+    roles: tuple[str, ...] = ("token",)
+
+    def authorize(self, request: Request, values: Values, now: float) -> Request:
+        """The request with the header, and with the proof."""
+        request = Bearer("token").authorize(request, values, now)
+        secret = values.get("app_secret", "").encode()
+        proof = hmac.new(secret, values["token"].encode(), hashlib.sha256).hexdigest()
+        return request.with_params(appsecret_proof=proof) if secret else request
 
 
 class Meta(Vendor):
     """`GET /act_{account}/customaudiences` pages with `paging`; `GET /{id}` answers the bare audience."""
 
-    name, title, kind = "meta", "Meta", "custom audience"
+    name = "meta"
+    title = "Meta"
+    kind = "custom audience"
     settings = (
-        Setting("token", ("META_ACCESS_TOKEN",), "Access token, permission ads_read", True, True),
-        Setting("account", ("META_AD_ACCOUNT_ID",), "Ad account, digits, also with act_", True,
-                identifies=True, normalize=lambda text: text.removeprefix("act_"),
-                pattern=re.compile(r"[0-9]{1,20}", re.ASCII), example="act_1234567890"),
+        api_key("META_ACCESS_TOKEN", description="Access token, permission ads_read", role="token"),
+        Setting(
+            "account",
+            ("META_AD_ACCOUNT_ID",),
+            "Ad account, digits, also with act_",
+            required=True,
+            identifies=True,
+            pattern=re.compile(r"[0-9]{1,20}", re.ASCII),
+            example="act_1234567890",
+            normalize=lambda text: text.removeprefix("act_"),
+        ),
         Setting("app_secret", ("META_APP_SECRET",), "The app's secret, if it demands a proof", secret=True),
-        Setting("base_url", ("META_BASE_URL",), "Base URL with the API version",
-                default="https://graph.facebook.com/v26.0"),
-    )  # fmt: skip
-    size_counts = "people (Meta's estimate, a range)"
+        base_url("META_BASE_URL", "https://graph.facebook.com/v26.0", "Base URL with the API version"),
+    )
     size_unknown = "Meta gives no estimate: the audience is new, too small or not in use"
-    auth_headers: ClassVar[Mapping[str, str]] = {"Authorization": "Bearer {token}"}
-    """Meta's own samples have the token in the URL, where it does not go here."""
-    id_shape = re.compile(r"[0-9]{1,20}", re.ASCII)
-    paging = NextLink("paging.next", "after", cursor="paging.cursors.after")
-    listings = (Listing("act_{account}/customaudiences", "data", paging, {"fields": FIELDS, "limit": "200"}),)
-    waits = (Wait("X-Business-Use-Case-Usage", "min", True, "*.*.estimated_time_to_regain_access"),)
-    error_hints: ClassVar[Mapping[Kind, str]] = {
+    auth = TokenAndProof()
+    listings = (
+        Listing(
+            "act_{account}/customaudiences",
+            counts="people (Meta's estimate, a range)",
+            ids="[0-9]{1,20}",
+            rows="data",
+            paging=NextLink("paging.next", "after", cursor="paging.cursors.after"),
+            params={"fields": FIELDS, "limit": "200"},
+            page_size="limit",
+            fields=Fields(
+                LOW,
+                Words("subtype", TYPES),
+                "unknown",
+                description="description",
+                created="time_created",
+                updated="time_updated",
+                details=FURTHER,
+            ),
+            # Ids are global, and so may the token be.
+            one=One("{id}", {"fields": f"{FIELDS},account_id"}, owned=("account_id", "{account}")),
+        ),
+    )
+    waits = (
+        Wait(
+            "X-Business-Use-Case-Usage",
+            "min",
+            header=True,
+            within="*.*.estimated_time_to_regain_access",
+        ),
+    )
+    # Inferred: marketing versions live for 12 to 13 months (v24.0 ended on 2026-11-10, v25.0 on 2027-02-23).
+    version = Version("v26.0", date(2027, 7, 31), warning="X-Ad-Api-Version-Warning")
+    error_hints = {
         "unauthorized": "The token in {token} has expired or was revoked: make one for a system user in the "
         "Business settings, which does not expire.",
         "forbidden": "{token} needs the permission ads_read, and its user the ad account in {account}.",
         "invalid_request": "Check the API version in {base_url}; set {app_secret} if the app asks for proof.",
     }
 
-    def sign(self, request: Request, values: Values) -> Request:
-        """`appsecret_proof`, where the app's secret is set: a keyed hash of the token."""
-        secret, token = values.get("app_secret", "").encode(), values["token"].encode()
-        proof = hmac.new(secret, token, hashlib.sha256).hexdigest()
-        return request.with_params(appsecret_proof=proof) if secret else request
-
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
+    def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
         """The bounds are a deliberately imprecise range; -1 is "not available"."""
-        low, high = as_count(raw.get(LOW)), as_count(raw.get(HIGH))
-        operation, delivery = (
-            as_count(value_at(raw, f"{each}_status.code")) for each in ("operation", "delivery")
-        )
-        failed = operation in BROKEN or (delivery or 0) >= 400
-        status: Status = "failed" if failed else "ready" if delivery == 200 else "unknown"
-        return Row(id, text_at(raw, "name") or id, None if high is None else low, size_max=high,
-                   type=TYPES.get(text_at(raw, "subtype"), "unknown"),
-                   status="processing" if operation in FILLING else status,
-                   description=text_at(raw, "description"), created=raw.get("time_created"),
-                   updated=raw.get("time_updated"), details=pick(raw, *FURTHER))  # fmt: skip
+        row.size_max = as_count(raw.get(HIGH))
+        if row.size_max is None:
+            row.size = None
+        operation = as_count(value_at(raw, "operation_status.code"))
+        delivery = as_count(value_at(raw, "delivery_status.code"))
+        if operation in FILLING:
+            row.status = "processing"
+        elif operation in BROKEN or (delivery or 0) >= 400:
+            row.status = "failed"
+        else:
+            row.status = "ready" if delivery == 200 else "unknown"
 
-    def get_request(self, id: str, values: Values) -> Request | None:
-        """Ids are global: the account is asked for too, since the token may see other accounts."""
-        return Request(id, {"fields": f"{FIELDS},account_id"}, carry=values["account"])
-
-    def parse_get(self, body: object, request: Request) -> Sequence[object]:
-        """The bare audience, unless it is another account's."""
-        row = as_object(body)
-        return [row] if str(row.get("account_id")) == request.carry else []
-
-    def status_of(self, response: Response) -> int:
+    def status(self, response: Response) -> int:
         """By the error's code; 100 with subcode 33 is something that does not exist or may not be seen."""
         error = value_at(response.body, "error")
         if not is_object(error):
             return response.status if not error else max(response.status, 500)
         code = as_count(error.get("code"))
         if code == 100 and as_count(error.get("error_subcode")) == 33:
-            return 403 if response.request.listing else 404
+            return 403 if response.request.purpose == "list" else 404
+        if code == 1 and "reduce the amount" in str(error.get("message")).lower():
+            return 413
+        if code == 2635:  # "You are calling a deprecated version of the Ads API."
+            return 426
         status = 503 if error.get("is_transient") is True else max(response.status, 400)
         return next((means for means, codes in MEANS.items() if code in codes), status)

@@ -93,8 +93,9 @@ class Offset:
 
     at: the path of the next offset in the body, for APIs that say it. link: the path of a next link, which
     is not followed but whose absence is the end. sent_first: whether 0 is sent with the first request.
-    full_page, counted: for an API whose number at `counted` may be of the page alone or of all: so many rows
-    mean that it must be asked again, whatever the number is.
+    empty_is_end: whether an empty page is the end where there is no total.
+    full_page, counted: for an API whose number at `counted` may be of the page alone or of all: as many rows
+    as the parameter `full_page` asks for mean that it must be asked again, whatever the number is.
     """
 
     param: str = "offset"
@@ -103,7 +104,8 @@ class Offset:
     link: str | None = None
     sent_first: bool = True
     in_body: bool = False
-    full_page: int | None = None
+    empty_is_end: bool = False
+    full_page: str | None = None
     counted: str | None = None
 
     def start(self, request: Request) -> Request:
@@ -121,9 +123,13 @@ class Offset:
             more = value_at(body, self.link) is not None
         elif self.full_page is not None:
             counted = as_count(value_at(body, self.counted)) if self.counted else None
-            more = rows >= self.full_page or offset < (counted or 0)
+            full = _number_in(request, self.full_page, self.in_body)
+            more = full is None or rows >= full or offset < (counted or 0)
         elif total is not None:
-            more = offset < total
+            # 0 beside rows is not a count (some ActiveCampaign accounts): an empty page is the end then.
+            more = offset < total or (total == 0 and rows > 0)
+        elif self.empty_is_end:
+            more = rows > 0
         if self.at is not None and more:
             said = as_count(value_at(body, self.at))
             if said is None:
@@ -145,14 +151,16 @@ class Offset:
 class PageNumber:
     """Pages are numbered from `first`; `last` is the path of the last one's number.
 
-    full_page: where there is no such number and no flag, so many rows mean that the API must be asked
-    again; only for an API that has no other sign of the end.
+    per_page: where the API gives the listing's total in place of that number, the parameter that asks for so
+    many rows on a page. full_page: where it gives neither, so many rows (or as many as this parameter asks
+    for) mean that it must be asked again; only for an API that has no other sign of the end.
     """
 
     param: str = "page"
     first: int = 1
     last: str | None = None
-    full_page: int | None = None
+    per_page: str | None = None
+    full_page: int | str | None = None
     in_body: bool = False
 
     def start(self, request: Request) -> Request:
@@ -161,22 +169,32 @@ class PageNumber:
 
     def follow(self, request: Request, body: object, rows: int, total: int | None) -> Following:
         """By the last page's number, else by whether this one was full."""
-        number = self._number(request)
-        more: bool | None = None
-        if self.last is not None:
-            last = as_count(value_at(body, self.last))
-            more = None if last is None else number < last
-        elif self.full_page is not None:
-            more = rows >= self.full_page
+        number, last = self.number_of(request), self._last(request, body, total)
+        more = None if last is None else number < last
+        if last is not None and last < number and rows:
+            more = None  # a page beyond the last one has no rows: its number is not one
+        if self.full_page is not None:
+            full = self.full_page
+            size = full if isinstance(full, int) else _number_in(request, full, self.in_body)
+            more = size is None or rows >= size
         return more, put(request, self.param, number + 1, self.in_body)
 
     def plan(self, request: Request, body: object, rows: int, total: int | None) -> Sequence[Request]:
         """Every further page, where the last one's number is known."""
-        last = as_count(value_at(body, self.last)) if self.last is not None else None
-        numbers = range(self._number(request) + 1, (last or 0) + 1)
+        numbers = range(self.number_of(request) + 1, (self._last(request, body, total) or 0) + 1)
         return [put(request, self.param, number, self.in_body) for number in numbers]
 
-    def _number(self, request: Request) -> int:
+    def _last(self, request: Request, body: object, total: int | None) -> int | None:
+        """The last page's number, where the vendor says it; 0 where it says that there are none."""
+        if self.last is not None:
+            return as_count(value_at(body, self.last))
+        size = _number_in(request, self.per_page, self.in_body) if self.per_page else None
+        if not size or total is None:
+            return None
+        return self.first - 1 + -(-total // size)
+
+    def number_of(self, request: Request) -> int:
+        """The number of the page that a request asks for."""
         number = as_count(found(request, self.param, self.in_body))
         return self.first if number is None else number
 
@@ -185,7 +203,7 @@ class PageNumber:
 class NextLink(_OneByOne):
     """Each page has the address of the next at the path `at`; none is the end.
 
-    param: the parameter of it that is the cursor. It alone is taken, and the request built anew at the base
+    param: the parameter of it that is the cursor. It alone is taken, and the request is rebuilt at the base
     URL: a link may name another host, and may hold the key. Without `param` the link is followed as it is,
     where it leads to the same origin. cursor: the path of the cursor beside the link, for APIs whose link
     must not be taken apart.
@@ -201,7 +219,7 @@ class NextLink(_OneByOne):
         if link is None:
             return False, None
         if self.param is None:
-            return True, Request(link, listing=request.listing, parent=request.parent, pace=request.pace)
+            return True, Request(link, purpose=request.purpose, pace=request.pace)
         if self.cursor is not None:
             taken = cursor_at(body, self.cursor)
         else:
@@ -212,9 +230,37 @@ class NextLink(_OneByOne):
         return True, put(request, self.param, taken, False) if taken else None
 
 
+def split_page(paging: Paging, request: Request, param: str, planned: bool) -> Sequence[Request]:
+    """Requests for smaller pages, which together have exactly the rows of the page that `request` asks for.
+
+    param: the parameter with the size of a page. planned: whether all of them are needed; else the first,
+    since each page leads to the next. Nothing where a page cannot be split: its size is 1 or unknown, or
+    tells the end.
+    """
+    in_body = param not in request.params
+    size = as_count(found(request, param, in_body))
+    if size is None or size < 2:
+        return ()
+    parts = next(n for n in range(2, size + 1) if size % n == 0)
+    smaller = put(request, param, size // parts, in_body)
+    pieces = range(parts if planned else 1)
+    if isinstance(paging, PageNumber):
+        first = (paging.number_of(request) - paging.first) * parts + paging.first
+        return [put(smaller, paging.param, first + n, paging.in_body) for n in pieces]
+    if isinstance(paging, Offset) and planned:
+        start = as_count(found(request, paging.param, paging.in_body)) or 0
+        return [put(smaller, paging.param, start + n * (size // parts), paging.in_body) for n in pieces]
+    return [smaller]
+
+
 def found(request: Request, param: str, in_body: bool) -> object:
     """What a request says for a parameter."""
     return value_at(request.json, param) if in_body else request.params.get(param)
+
+
+def _number_in(request: Request, param: str, in_body: bool) -> int | None:
+    """The number that a request says for a parameter."""
+    return as_count(found(request, param, in_body))
 
 
 def put(request: Request, param: str, value: object, in_body: bool) -> Request:

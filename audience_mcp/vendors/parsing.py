@@ -92,16 +92,6 @@ def signals_failure(status: object) -> bool:
     return status is not None and not status
 
 
-def pick(raw: Mapping[str, object], *keys: str) -> dict[str, object]:
-    """Those of `keys` that `raw` gives a value for."""
-    found = {}
-    for key in keys:
-        value = raw.get(key)
-        if value is not None:
-            found[key] = value
-    return found
-
-
 def text_at(raw: Mapping[str, object], path: str) -> str | None:
     """The text at `path`, or None where it is missing, empty or no text."""
     value = raw.get(path) if path in raw else value_at(raw, path)

@@ -8,66 +8,81 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar
 
-from audience_mcp.vendors import (  # isort: skip
-    AudienceType, Cursor, Kind, Listing, Request, Row, Setting, Status, Vendor,
-    as_count, pick, text_at,
-)  # fmt: skip
+from audience_mcp.vendors import (
+    Bearer,
+    Cursor,
+    Fields,
+    Listing,
+    One,
+    Row,
+    Setting,
+    Vendor,
+    Words,
+    api_key,
+    base_url,
+)
 
-TYPES: Mapping[object, AudienceType] = {
-    "CUSTOMER_LIST": "static", "VISITOR": "dynamic", "ENGAGEMENT": "dynamic",
-    "ACTALIKE": "lookalike"}  # fmt: skip
-STATUSES: Mapping[object, Status] = {"READY": "ready", "TOO_SMALL": "ready", "INITIALIZING": "processing"}
-LIST = "ad_accounts/{account}/audiences"
+AUDIENCES = "ad_accounts/{account}/audiences"
+TYPES = {"CUSTOMER_LIST": "static", "VISITOR": "dynamic", "ENGAGEMENT": "dynamic", "ACTALIKE": "lookalike"}
+STATUSES = {"READY": "ready", "TOO_SMALL": "ready", "INITIALIZING": "processing"}
+
+
+def owned_or_received(ownership: str) -> Listing:
+    """The audiences that an account owns, or those that others share with it."""
+    return Listing(
+        AUDIENCES,
+        counts="Pinterest users",
+        ids="[0-9]{1,18}",
+        rows="items",
+        paging=Cursor("bookmark", "bookmark", absent_is_end=True),
+        params={"page_size": "250", "order": "ASCENDING", "ownership_type": ownership},
+        page_size="page_size",
+        fields=Fields(
+            "size",
+            Words("audience_type", TYPES),
+            Words("status", STATUSES),
+            description="description",
+            created="created_timestamp",
+            updated="updated_timestamp",
+            details=("audience_type", "created_by_company_name"),
+        ),
+        one=One(f"{AUDIENCES}/{{id}}"),
+    )
 
 
 class Pinterest(Vendor):
-    """`GET /ad_accounts/{account}/audiences`, which lists what the account owns or what it received."""
+    """`GET /ad_accounts/{account}/audiences`, once for each kind of ownership."""
 
     name = "pinterest"
     title = "Pinterest"
     settings = (
-        Setting("access_token", ("PINTEREST_ACCESS_TOKEN",), "Access token", required=True, secret=True),
-        Setting("account", ("PINTEREST_AD_ACCOUNT_ID",), "Ad account", required=True, identifies=True,
-                pattern=re.compile(r"[0-9]{1,18}", re.ASCII), example="549755885175"),
-        Setting("base_url", ("PINTEREST_BASE_URL",), "Base URL", default="https://api.pinterest.com/v5"),
-    )  # fmt: skip
-    size_counts = "Pinterest users"
+        api_key("PINTEREST_ACCESS_TOKEN", description="Access token", role="access_token"),
+        Setting(
+            "account",
+            ("PINTEREST_AD_ACCOUNT_ID",),
+            "Ad account",
+            required=True,
+            identifies=True,
+            pattern=re.compile(r"[0-9]{1,18}", re.ASCII),
+            example="549755885175",
+        ),
+        base_url("PINTEREST_BASE_URL", "https://api.pinterest.com/v5"),
+    )
     size_unknown = "Pinterest gives no size for it"
-    auth_headers: ClassVar[Mapping[str, str]] = {"Authorization": "Bearer {access_token}"}
-    id_shape = re.compile(r"[0-9]{1,18}", re.ASCII)
-    listings = tuple(
-        Listing(LIST, "items", Cursor("bookmark", "bookmark", absent_is_end=True),
-                {"page_size": "250", "order": "ASCENDING", "ownership_type": ownership},
-                one=Request(f"{LIST}/{{id}}"))
-        for ownership in ("OWNED", "RECEIVED")
-    )  # fmt: skip
-    error_hints: ClassVar[Mapping[Kind, str]] = {
+    auth = Bearer("access_token")
+    listings = (owned_or_received("OWNED"), owned_or_received("RECEIVED"))
+    error_hints = {
         "unauthorized": "The token in {access_token} may have expired: Pinterest's live for about 30 days.",
         "forbidden": "The token in {access_token} needs the scope ads:read, and its user a role in the ad "
         "account that {account} names.",
     }
 
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        """What is being filled has no size while its count is 0. Dates are Unix seconds."""
-        word, size = text_at(raw, "status"), as_count(raw.get("size"))
-        kind, status = text_at(raw, "audience_type"), STATUSES.get(word, "unknown")
-        note = "too small to be targeted (under 100)" if word == "TOO_SMALL" else None
-        if status == "processing":
-            size = size or None
-            note = "still being filled" if size else "not filled yet"
-        return Row(
-            id,
-            text_at(raw, "name") or id,
-            size,
-            TYPES.get(kind, "unknown"),
-            status,
-            note,
-            description=text_at(raw, "description"),
-            created=raw.get("created_timestamp"),
-            updated=raw.get("updated_timestamp"),
-            details=pick(
-                raw, "audience_type", "created_by_company_name", *(("status",) if word != "READY" else ())
-            ),
-        )
+    def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
+        """What is being filled or too small says so."""
+        if row.status == "processing":
+            row.size_note = "still being filled"
+        if raw.get("status") in ("TOO_SMALL", "INITIALIZING"):
+            row.add_detail("status", raw["status"])
+        if raw.get("status") == "TOO_SMALL":
+            row.size_note = "too small to be targeted (under 100)"

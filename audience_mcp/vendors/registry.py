@@ -1,7 +1,7 @@
 """The registry: the vendors of this package, and those that other packages add.
 
-A vendor of this package is imported when the environment mentions it, or when it is asked for by name, so
-that many vendors cost the start no more than few. Another package adds one through the entry point group
+A vendor of this package is imported when the environment mentions it, or when it is requested by name, so
+that many vendors do not slow the start down. Another package adds one through the entry point group
 `audience_mcp.vendors`; the entry point names a subclass of `Vendor`. One that cannot be used is left out and
 said so in the log; it stops nothing.
 """
@@ -19,7 +19,10 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from audience_mcp.vendors.base import Vendor
+    from audience_mcp.vendors.listing import Listing
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +51,20 @@ BUILT_IN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "segment": ("Segment", ("SEGMENT_",)),
     "mixpanel": ("Mixpanel", ("MIXPANEL_",)),
     "amplitude": ("Amplitude", ("AMPLITUDE_",)),
+    "linkedin": ("LinkedIn", ("LINKEDIN_",)),
+    "microsoftads": ("MicrosoftAds", ("MICROSOFT_ADS_", "BING_ADS_")),
+    "datamanager": ("DataManager", ("DATAMANAGER_",)),
+    "openaiads": ("OpenAiAds", ("OPENAI_ADS_",)),
+    "tiktok": ("TikTok", ("TIKTOK_",)),
+    "ghost": ("Ghost", ("GHOST_",)),
+    "mailman": ("Mailman", ("MAILMAN_",)),
+    "ga4": ("Ga4", ("GA4_",)),
+    "criteo": ("Criteo", ("CRITEO_",)),
+    "snapchat": ("Snapchat", ("SNAPCHAT_",)),
+    "listmonk": ("Listmonk", ("LISTMONK_",)),
+    "beehiiv": ("Beehiiv", ("BEEHIIV_",)),
+    "campaignmonitor": ("CampaignMonitor", ("CAMPAIGNMONITOR_", "CAMPAIGN_MONITOR_", "CREATESEND_")),
+    "iterable": ("Iterable", ("ITERABLE_",)),
 }
 """Each vendor's module in this package, with its class and what its variables begin with."""
 _NAME = re.compile(r"[a-z][a-z0-9]{0,39}")
@@ -60,7 +77,8 @@ class Vendors(Mapping[str, "Vendor"]):
         self._names = [*names, *plug_ins]
         self._loaded = dict(plug_ins)
 
-    def __getitem__(self, name: str) -> Vendor:  # noqa: D105
+    def __getitem__(self, name: str) -> Vendor:
+        """The vendor of that name. Raises KeyError."""
         if name not in self._names:
             raise KeyError(name)
         if name not in self._loaded:
@@ -68,10 +86,12 @@ class Vendors(Mapping[str, "Vendor"]):
             self._loaded[name] = getattr(module, BUILT_IN[name][0])()
         return self._loaded[name]
 
-    def __iter__(self) -> Iterator[str]:  # noqa: D105
+    def __iter__(self) -> Iterator[str]:
+        """All names, in the order of registration."""
         return iter(self._names)
 
-    def __len__(self) -> int:  # noqa: D105
+    def __len__(self) -> int:
+        """How many vendors there are."""
         return len(self._names)
 
     def mentioned_in(self, variables: Iterable[str]) -> list[Vendor]:
@@ -114,20 +134,67 @@ def load_vendors() -> Vendors:
 def _find_fault(vendor: object, taken: Mapping[str, Vendor]) -> str | None:
     """Why a plug-in's vendor cannot be used, or None."""
     from audience_mcp.vendors.base import Vendor
+    from audience_mcp.vendors.listing import Listing
 
     if not isinstance(vendor, Vendor):
         return "it is not a subclass of audience_mcp.vendors.Vendor"
-    lacks = [a for a in ("name", "title", "settings", "size_counts", "id_shape") if not hasattr(vendor, a)]
+    lacks = [a for a in ("name", "title", "settings", "listings") if not hasattr(vendor, a)]
     if lacks:
         return f"it does not set {', '.join(lacks)}"
     if not _NAME.fullmatch(vendor.name):
         return "its name is not lower-case letters and digits"
     if vendor.name in taken or vendor.name in BUILT_IN:
         return f"the name {vendor.name} is taken"
-    if not isinstance(vendor.id_shape, re.Pattern):
-        return "its id_shape is not a compiled pattern"
     if not any(s.role == "base_url" and (s.default or s.required) for s in vendor.settings):
         return "no setting has the role base_url and a default"
     if not any(s.required for s in vendor.settings) and not vendor.needs_one_of:
         return "no setting is required, so no source of it could ever be made"
+    if not vendor.listings or not all(isinstance(each, Listing) for each in vendor.listings):
+        return "its listings are not a tuple of at least one Listing"
+    return _find_fault_in_ids(vendor) or _find_fault_in_roles(vendor)
+
+
+def _find_fault_in_ids(vendor: Vendor) -> str | None:
+    """Why the ids of a vendor's listings could not be told apart, or None."""
+    before: list[Listing] = []
+    for listing in vendor.listings:
+        try:
+            re.compile(listing.ids)
+        except (re.error, TypeError):
+            return f"the ids of '{listing.path}' are not a regular expression"
+        if (listing.kind is None) is not (vendor.listings[0].kind is None):
+            return "some of its listings have a kind and others have none"
+        if listing.within is not None and listing.kind is None:
+            return f"'{listing.path}' lies within another listing, and has no kind"
+        if listing.within is not None and not any(each is listing.within for each in before):
+            return f"'{listing.path}' lies within a listing that does not come before it"
+        others = {id(each) for each in vendor.listings if each is not listing}
+        if listing.bare_beside and (listing.within or {*map(id, listing.bare_beside)} != others):
+            return f"'{listing.path}' can be bare only beside all its other listings, and within none"
+        before.append(listing)
+    return None
+
+
+def _find_fault_in_roles(vendor: Vendor) -> str | None:
+    """Which role is needed that no setting has, or None."""
+    from audience_mcp.vendors.auth import roles_in
+    from audience_mcp.vendors.talk import roles_in_body
+
+    ways = vendor.auth if isinstance(vendor.auth, tuple) else (vendor.auth,)
+    used: dict[str, Sequence[str]] = {
+        "its auth": [role for way in ways for role in (*way.roles, *getattr(way, "optional", ()))]
+    }
+    used |= {f"its header {name}": roles_in(text) for name, text in vendor.headers.items()}
+    used |= {f"its error hint for '{kind}'": roles_in(text) for kind, text in vendor.error_hints.items()}
+    used["one of its limits"] = [
+        each.setting for rates in vendor.limits.values() for each in rates if each.setting
+    ]
+    for listing in vendor.listings:
+        texts = (listing.path, *listing.params.values())
+        roles = {role for text in texts for role in roles_in(text)} | roles_in_body(listing.json)
+        used[f"'{listing.path}'"] = [*(roles - {"parent"} if listing.within is not None else roles)]
+    known = {setting.role for setting in vendor.settings}
+    for what, names in used.items():
+        if missing := next((role for role in names if role not in known), None):
+            return f"no setting has the role {missing}, which {what} needs"
     return None

@@ -1,26 +1,25 @@
-"""Smallest.ai Atoms: one list without pages; one audience can be asked for, but comes without its size.
+"""Smallest.ai Atoms: one list without pages; one audience can be requested, but comes without its size.
 
 Facts from "Get all audiences", the vendor's public documentation repository and its Python SDK (5.14).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import ClassVar
 
 from audience_mcp.vendors import (
-    Kind,
+    Fields,
     Listing,
-    Request,
+    One,
+    Response,
     Row,
-    Setting,
     Vendor,
+    Wait,
+    api_key,
     as_count,
+    base_url,
     is_object,
-    pick,
     signals_failure,
-    text_at,
 )
 
 
@@ -30,48 +29,51 @@ class Smallest(Vendor):
     name = "smallest"
     title = "Smallest.ai"
     settings = (
-        Setting(
-            "api_key",
-            ("SMALLEST_API_KEY", "ATOMS_API_KEY"),
-            "Atoms API key, sk_…",
-            required=True,
-            secret=True,
-        ),
-        Setting("base_url", ("SMALLEST_BASE_URL",), "Base URL", default="https://api.smallest.ai/atoms/v1"),
+        api_key("SMALLEST_API_KEY", "ATOMS_API_KEY", description="Atoms API key, sk_…"),
+        base_url("SMALLEST_BASE_URL", "https://api.smallest.ai/atoms/v1"),
     )
-    size_counts = "phone numbers"
-    listings = (Listing("audience", "data", one=Request("audience/{id}")),)
-    """By id, audiences of the organisation are found that the list, which is the user's, may not have."""
-    one_at = "data"
-    id_at = "_id"
     size_unknown = "Smallest.ai gives the count only in its list, and not for this audience"
-    id_shape = re.compile(r"[0-9a-f]{24}", re.ASCII)
-    id_is_generated = True
-    get_lacks_size = True
-    error_hints: ClassVar[Mapping[Kind, str]] = {
+    ids_are = "unmistakable"
+    listings = (
+        Listing(
+            "audience",
+            counts="phone numbers",
+            ids="[0-9a-f]{24}",
+            rows="data",
+            fields=Fields(
+                "memberCount",
+                id="_id",
+                description="description",
+                created="createdAt",
+                updated="updatedAt",
+                details=("hasCampaigns",),
+            ),
+            # By id, audiences of the organization are found that the list, which is the user's, may not have.
+            one=One("audience/{id}", at="data", lacks_size=True),
+        ),
+    )
+    waits = (Wait("retry_after"), Wait("rateLimit.retryAfterSec"))
+    error_hints = {
         "unauthorized": "Check {api_key}: it starts with sk_ and belongs to Atoms, not to another product.",
         "forbidden": "The key in {api_key} is of another product, or the plan has no audiences.",
     }
 
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        """`memberCount` is a JSON number that may be written 1523.0; a newer name for it is announced."""
-        details = pick(raw, "hasCampaigns")
+    def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
+        """A newer name for the count is announced. Of a campaign only name and status are shown."""
+        if row.size is None:
+            row.size = as_count(raw.get("currentMemberCount"))
         campaigns = raw.get("campaigns")
         if isinstance(campaigns, list):
-            details["campaigns"] = [pick(c, "name", "status") for c in campaigns if is_object(c)]
-        size = as_count(raw.get("memberCount"))
-        return Row(
-            id,
-            text_at(raw, "name") or id,
-            as_count(raw.get("currentMemberCount")) if size is None else size,
-            description=text_at(raw, "description"),
-            created=raw.get("createdAt"),
-            updated=raw.get("updatedAt"),
-            details=details,
-        )
+            shown = [
+                {key: each[key] for key in ("name", "status") if each.get(key) is not None}
+                for each in campaigns
+                if is_object(each)
+            ]
+            row.add_detail("campaigns", shown)
 
-    def effective_status(self, status: int, body: object) -> int:
+    def status(self, response: Response) -> int:
         """A `status` of failure counts under any HTTP status; a plan that is too small is a 400."""
+        status, body = response.status, response.body
         if not is_object(body) or (status == 200 and not signals_failure(body.get("status"))):
             return status
         said = str(body.get("errors") or body.get("error") or body.get("message")).lower()
@@ -80,10 +82,3 @@ class Smallest(Vendor):
         if status == 200:
             return 401 if "unauthorized" in said else 500
         return status
-
-    def retry_after(self, body: object) -> object:
-        """Either `retry_after` or `rateLimit.retryAfterSec`, in seconds."""
-        if not is_object(body):
-            return None
-        limit = body.get("rateLimit")
-        return body.get("retry_after") or (limit.get("retryAfterSec") if is_object(limit) else None)

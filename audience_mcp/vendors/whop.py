@@ -7,22 +7,50 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import ClassVar
 
-from audience_mcp.vendors import (  # isort: skip
-    Cursor, Kind, Listing, Request, Row, Setting, Status, Vendor,
-    as_count, is_object, pick, text_at, value_at,
-)  # fmt: skip
+from audience_mcp.vendors import (
+    Cursor,
+    Fields,
+    Listing,
+    One,
+    Response,
+    Row,
+    Setting,
+    Vendor,
+    Wait,
+    Words,
+    api_key,
+    as_object,
+    base_url,
+    is_object,
+    value_at,
+    values_at,
+)
 
-STATUSES: Mapping[object, Status] = {
-    "ready": "ready", "partial": "partial", "failed": "failed",
-    "pending": "processing", "processing": "processing", "syncing": "processing"}  # fmt: skip
+STATUSES = {
+    "ready": "ready",
+    "partial": "partial",
+    "failed": "failed",
+    "pending": "processing",
+    "processing": "processing",
+    "syncing": "processing",
+}
 COUNTS = ("matched_rows", "processed_rows", "progress_percent")
 FURTHER = (
-    "error_message", "platform_audience_ids", "audience_type", "source_type", "auto_refresh",
-    "last_refreshed_at", "source_audience_id", "lookalike_ratio", "lookalike_starting_ratio", "match_rates",
-)  # fmt: skip
-_TRY_AGAIN = re.compile(r"\bin (\d{1,9}) seconds?\b", re.ASCII)
+    "error_message",
+    "platform_audience_ids",
+    "audience_type",
+    "source_type",
+    "auto_refresh",
+    "last_refreshed_at",
+    "source_audience_id",
+    "lookalike_ratio",
+    "lookalike_starting_ratio",
+    "match_rates",
+)
+LOWER = "lower_bound"
+TRY_AGAIN = re.compile(r"\bin (\d{1,9}) seconds?\b", re.ASCII)
+"""The wait stands in the message: "Try again in 12 seconds."."""
 
 
 class Whop(Vendor):
@@ -32,25 +60,43 @@ class Whop(Vendor):
     pin one by itself, so dates are read as Unix seconds and as ISO text alike.
     """
 
-    name, title = "whop", "Whop"
+    name = "whop"
+    title = "Whop"
     settings = (
-        Setting("api_key", ("WHOP_API_KEY",), "API key, scope audience:basic:read", required=True,
-                secret=True),
-        Setting("account_id", ("WHOP_ACCOUNT_ID",), "Account that owns the audiences, biz_…", required=True,
-                identifies=True),
-        Setting("base_url", ("WHOP_BASE_URL",), "Base URL", default="https://api.whop.com/api/v1"),
-    )  # fmt: skip
-    size_counts = "rows uploaded, or people matching"
+        api_key("WHOP_API_KEY", description="API key, scope audience:basic:read"),
+        Setting(
+            "account_id",
+            ("WHOP_ACCOUNT_ID",),
+            "Account that owns the audiences, biz_…",
+            required=True,
+            identifies=True,
+        ),
+        base_url("WHOP_BASE_URL", "https://api.whop.com/api/v1"),
+    )
+    ids_are = "unmistakable"
     listings = (
-        Listing("audiences", "data", Cursor("page_info.end_cursor", "after", more="page_info.has_next_page"),
-                {"account_id": "{account_id}", "first": "100"},
-                one=Request("audiences", {"account_id": "{account_id}", "audience_id": "{id}"})),
-    )  # fmt: skip
-    one_in_list = True
-    """An unknown id gives an empty list; the id that comes is checked, in case the filter is ignored."""
-    id_shape = re.compile(r"adaud_[A-Za-z0-9_]{1,200}", re.ASCII)
-    id_is_generated = True
-    error_hints: ClassVar[Mapping[Kind, str]] = {
+        Listing(
+            "audiences",
+            counts="rows uploaded, or people matching",
+            ids="adaud_[A-Za-z0-9_]{1,200}",
+            rows="data",
+            paging=Cursor("page_info.end_cursor", "after", more="page_info.has_next_page"),
+            params={"account_id": "{account_id}", "first": "100"},
+            page_size="first",
+            fields=Fields(
+                "total_rows",
+                status=Words("status", STATUSES),
+                created="created_at",
+                updated="updated_at",
+                match_rate="match_rate",
+                details=(*COUNTS, *FURTHER),
+            ),
+            # An unknown id gives an empty list.
+            one=One("audiences", {"account_id": "{account_id}", "audience_id": "{id}"}, listed=True),
+        ),
+    )
+    waits = (Wait("error.message", pattern=TRY_AGAIN), Wait("error", pattern=TRY_AGAIN))
+    error_hints = {
         "unauthorized": "Check {api_key}: it may have expired, be bound to other IP addresses, or belong to "
         "Whop's sandbox while {base_url} names production (or the other way round).",
         "forbidden": "The key in {api_key} needs the scope audience:basic:read for {account_id}.",
@@ -58,43 +104,32 @@ class Whop(Vendor):
         "{api_key} may pin.",
     }
 
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
+    def refine(self, row: Row, raw: Mapping[str, object], listing: Listing) -> None:
         """`total_rows` is the size, save where its zero means "not applicable" or "not yet"."""
-        word = text_at(raw, "status")
-        unknown_word = () if word in STATUSES else ("status",)
-        row = Row(
-            id,
-            text_at(raw, "name") or id,
-            as_count(raw.get("total_rows")),
-            status=STATUSES.get(word, "unknown"),
-            created=raw.get("created_at"),
-            updated=raw.get("updated_at"),
-            details=pick(raw, *unknown_word, *COUNTS, *FURTHER),
-        )
         kind, source = raw.get("audience_type") or "custom", raw.get("source_type") or "csv_upload"
         if kind == "lookalike" or source == "engagement" or raw.get("engagement"):
             row.type, what = ("lookalike", kind) if kind == "lookalike" else ("dynamic", "engagement")
             row.size, row.size_note = None, f"{what}: not counted by Whop"
-            row.details = pick(raw, *unknown_word, *FURTHER)  # the counts are zeros that mean nothing here
+            # The other counts are zeros that mean nothing here.
+            row.details = {key: value for key, value in row.details.items() if key not in COUNTS}
         elif source == "people_filter" or raw.get("auto_refresh") is True:
             row.type = "dynamic"
         elif kind != "custom" or source != "csv_upload":
             row.type = "unknown"
+        rates = values_at(raw, "match_rates.*") if raw.get("match_rates") else ()
+        ranges = [each for each in rates if value_at(each, LOWER) is not None]
+        if len(ranges) == 1:  # of several platforms there is no one rate
+            row.add_detail("match_rate", value_at(ranges[0], LOWER))
+            rest = as_object(ranges[0]).items()
+            row.add_detail("match_rates", [{name: v for name, v in rest if name not in (LOWER, "status")}])
         if row.size == 0 and row.status == "processing":
             row.size, row.size_note = None, "not counted yet: still processing"
         elif row.size == 0 and "unknown" in (row.status, row.type):
             row.size, row.size_note = None, "Whop gives 0, which may mean: not counted"
-        return row
 
-    def effective_status(self, status: int, body: object) -> int:
+    def status(self, response: Response) -> int:
         """A 400 about `audience_id` is an unknown audience; an error under 200 is an error all the same."""
-        error = value_at(body, "error")
+        status, error = response.status, value_at(response.body, "error")
         if status == 200 and error:
             return 401 if is_object(error) and error.get("type") == "unauthorized" else 500
         return 404 if status == 400 and is_object(error) and error.get("param") == "audience_id" else status
-
-    def retry_after(self, body: object) -> object:
-        """Whop writes the wait into the message: "Try again in 12 seconds."."""
-        message = value_at(body, "error.message") or value_at(body, "error")
-        found = _TRY_AGAIN.search(message) if isinstance(message, str) else None
-        return found[1] if found else None

@@ -27,9 +27,18 @@ MCPB_STAMP = NODE_MODULES / ".mcpb-installed"
 UV_STAMP = NODE_MODULES / ".uv-cached"
 REQUIREMENTS = HERE / "requirements.txt"
 COMPILE = (
-    "pip", "compile", "--quiet", "--universal", "--upgrade", "--generate-hashes", "--no-header",
-    "--no-annotate", "--no-emit-index-url", "--python-version", "3.10",
-)  # fmt: skip
+    "pip",
+    "compile",
+    "--quiet",
+    "--universal",
+    "--upgrade",
+    "--generate-hashes",
+    "--no-header",
+    "--no-annotate",
+    "--no-emit-index-url",
+    "--python-version",
+    "3.10",
+)
 OPTIONS = "Options: --tools (once), --lock, or the file to write."
 
 

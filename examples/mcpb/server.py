@@ -7,6 +7,7 @@ each file checked against its hash, and says in plain words what is wrong if it 
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import site
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
+PLACEHOLDER = re.compile(r"\$\{.*\}")
 INSTALL = ["install", "--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
 
 NO_UV = """\
@@ -33,11 +35,33 @@ What uv said:
 
 def main() -> None:
     """Serve, after installing what is missing."""
+    take_further_settings()
     if importlib.util.find_spec("mcp") is None:
         site.addsitedir(str(install()))
     from audience_mcp.__main__ import main as serve
 
     serve()
+
+
+def take_further_settings() -> None:
+    """Put the form's further settings into the environment: NAME=value, with ; or line ends between.
+
+    A field of its own that is filled in wins. The bundle also says where a person finds its settings.
+    """
+    text = os.environ.pop("FURTHER_SETTINGS", "")
+    os.environ["AUDIENCE_MCP_SETTINGS_AT"] = "Settings > Extensions > Audiences"
+    if PLACEHOLDER.fullmatch(text.strip()):
+        return
+    for part in re.split(r"(?:;|\n)\s*(?=[A-Za-z_]\w*\s*=)", text):
+        name, equals, value = part.strip().rstrip(";").partition("=")
+        before = os.environ.get(name.strip(), "").strip()
+        if name.strip() and equals and (not before or PLACEHOLDER.fullmatch(before)):
+            os.environ[name.strip()] = value.strip()
+        elif part.strip() and not equals:
+            print(
+                "audience-mcp: a part of Further settings is not NAME=value, and was ignored.",
+                file=sys.stderr,
+            )
 
 
 def install() -> Path:

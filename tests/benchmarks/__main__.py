@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import answer, heartbeat, load, pages, remember, scale, start
+from tests.benchmarks import answer, callers, load, observed, pages, remember, scale, start
 
 BEGIN, END = "<!-- measured -->", "<!-- end of measured -->"
 
@@ -28,8 +28,9 @@ def tables() -> str:
         "### Answer\n\n" + "\n".join(answer.rows()),
         "### Pages\n\n" + "\n".join(pages.rows()),
         "### Scale\n\n" + "\n".join(scale.rows()),
-        "### Heartbeat\n\n" + "\n".join(heartbeat.rows()),
+        "### Many callers\n\n" + "\n".join(callers.rows()),
         "### Load\n\n" + "\n".join(load.rows()),
+        "### Observed\n\n" + "\n".join(observed.rows()),
         "### Remembering\n\n" + "\n".join(remember.rows()),
     ]
     return "\n\n".join(parts)

@@ -17,9 +17,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 from tests.benchmarks.scale import vendor
 
@@ -85,24 +86,26 @@ HEADERS = {
 }
 
 
-def asked(port: int) -> tuple[int, str]:
+def asked(port: int, headers: Mapping[str, str] = HEADERS) -> tuple[int, str]:
     """One call: the bytes of the response, and its text."""
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/mcp", data=json.dumps(body()).encode(), headers=HEADERS
+        f"http://127.0.0.1:{port}/mcp", data=json.dumps(body()).encode(), headers=dict(headers)
     )
     with urllib.request.urlopen(request, timeout=120) as response:
         raw = response.read()
     return len(raw), raw.decode()
 
 
-def pressed(port: int, seconds: float, *, varied: bool = False) -> dict[str, float]:
+def pressed(
+    port: int, seconds: float, *, varied: bool = False, headers: Mapping[str, str] = HEADERS
+) -> dict[str, float]:
     """What wrk measures with `CLIENTS` clients, each of which asks again as soon as it is answered.
 
     varied: whether each call is another question.
     """
-    headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in HEADERS.items())
+    lines = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items())
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(SCRIPT % (json.dumps(body()), headers, str(varied).lower()))
+        script.write(SCRIPT % (json.dumps(body()), lines, str(varied).lower()))
         script.flush()
         url = f"http://127.0.0.1:{port}/mcp"
         shape = [f"-c{CLIENTS}", "-t1", f"-d{seconds:g}s", "--timeout", "30s"]
@@ -124,11 +127,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(command: list[str], port: int, variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """A server, once it listens."""
+def served(
+    command: list[str], port: int, variables: dict[str, str], log: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server, once it listens. log: where its log goes, if anywhere."""
     passed_on = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    stderr = subprocess.DEVNULL if log is None else log
     with subprocess.Popen(
-        command, env={**passed_on, **variables}, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        command, env={**passed_on, **variables}, stderr=stderr, stdout=subprocess.DEVNULL
     ) as process:
         try:
             for _ in range(600):

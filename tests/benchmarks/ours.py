@@ -15,6 +15,8 @@ from audience_mcp.catalog.query import ListQuery
 from audience_mcp.config import load_configuration
 from audience_mcp.core.process import tune_gc
 from audience_mcp.store import open_store
+from audience_mcp.store.history import HistoryPart
+from audience_mcp.store.shared import SharedPart
 from audience_mcp.vendors.registry import load_vendors
 from tests.benchmarks.floor import used
 
@@ -25,7 +27,7 @@ async def total(variables: dict[str, str]) -> int:
     folder = os.environ.get("BENCHMARK_STORE")
     store = open_store(folder) if folder else None
     if store is not None and os.environ.get("BENCHMARK_SAVES") == "no":
-        store.save_reading = store.record = _save_nothing  # type: ignore[method-assign]
+        SharedPart.save_reading = HistoryPart.record = _save_nothing  # type: ignore[method-assign]
     async with open_catalog(configured, store=store) as catalog:
         answer = await catalog.list_audiences(ListQuery(limit=0))
         assert answer.complete
@@ -34,7 +36,7 @@ async def total(variables: dict[str, str]) -> int:
         return answer.matched
 
 
-async def _save_nothing(*arguments: Any, **options: Any) -> Any:
+def _save_nothing(*arguments: Any, **options: Any) -> Any:
     """In place of what saves, so that only what processes share of a vendor's pace is left."""
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import statistics
 import time
-from collections.abc import Mapping
 
 from audience_mcp.sources.pager import Pager
-from audience_mcp.vendors import Listing, Offset, Request, Row, Setting, Vendor, as_count
+from audience_mcp.vendors import Fields, Listing, Offset, Request, Setting, Vendor
 
 PAGES = 40
 ROWS = 100
@@ -23,13 +21,18 @@ class Many(Vendor):
     name = "many"
     title = "Many"
     settings = (Setting("base_url", ("MANY_BASE_URL",), "Base URL", default="https://many.example"),)
-    size_counts = "people"
-    id_shape = re.compile(r"[0-9]+")
-    listings = (Listing("lists", "rows", Offset(), {"limit": str(ROWS)}, total="total"),)
-
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        """An audience."""
-        return Row(id, id, as_count(raw.get("size")))
+    listings = (
+        Listing(
+            "lists",
+            rows="rows",
+            paging=Offset(),
+            params={"limit": str(ROWS)},
+            total="total",
+            fields=Fields("size", name="id"),
+            counts="people",
+            ids="[0-9]+",
+        ),
+    )
 
 
 async def fetch(request: Request) -> object:
@@ -43,7 +46,8 @@ async def fetch(request: Request) -> object:
 async def read(at_once: int) -> float:
     """Seconds until everything is read, so many pages at the same time."""
     vendor = Many()
-    pager = Pager("many", vendor, lambda: vendor.list_requests({}), fetch, at_once=at_once)
+    vendor.at_once = at_once  # type: ignore[misc]
+    pager = Pager("many", vendor, {}, fetch)
     began = time.perf_counter()
     while not pager.done:
         await pager.next_page()

@@ -53,8 +53,14 @@ def servers() -> dict[str, list[str]]:
     if SPEC.exists() and python_of("awslabs").exists():
         program = python_of("awslabs").with_name("awslabs.openapi-mcp-server")
         found["awslabs.openapi-mcp-server"] = [
-            str(program), "--api-name", "batch", "--api-url", "http://127.0.0.1:1", "--spec-path", str(SPEC),
-        ]  # fmt: skip
+            str(program),
+            "--api-name",
+            "batch",
+            "--api-url",
+            "http://127.0.0.1:1",
+            "--spec-path",
+            str(SPEC),
+        ]
     return found
 
 

@@ -24,8 +24,10 @@ from audience_mcp.core.audience import Row
 from audience_mcp.store.history import HistoryPart
 from audience_mcp.store.retention import DAY_MS
 from audience_mcp.store.sqlite import SqliteStore
+from audience_mcp.store.stored import Baseline
 from tests.benchmarks.scale import vendor
 from tests.benchmarks.speaking import Server
+from tests.store.uses import owner
 
 REMEMBERED, DELAY_MS = 5_000, 50
 STORED = 100_000
@@ -142,9 +144,9 @@ def year() -> list[str]:
         took = []
         for _ in range(TURNS):
             began = time.perf_counter()
-            found = store.history(lambda part: part.baseline("x", now - 30 * DAY_MS, now))
+            found = store.history(lambda part: part.baseline(owner(), now - 30 * DAY_MS, now))
             took.append(time.perf_counter() - began)
-            assert found is not None
+            assert isinstance(found, Baseline)
             assert len(found.audiences) == IN_A_YEAR
         store.close()
     return [
@@ -155,7 +157,7 @@ def year() -> list[str]:
 
 
 def _record(part: HistoryPart, rows: list[Row], moment: int) -> None:
-    part.record("x", rows, moment)
+    part.record(owner(), rows, moment)
 
 
 def _now_ms() -> int:

@@ -22,7 +22,7 @@ def many(count: int) -> dict[str, list[dict[str, Any]]]:
     rows = Sandbox(vendors=FOUR).rows
     made: dict[str, list[dict[str, Any]]] = {}
     for vendor, key in KEYS.items():
-        known: list[Any] = [row for row in rows[vendor] if isinstance(row, dict)]
+        known: list[Any] = [row for row in rows[vendor] if isinstance(row, dict) and key in row]
         made[vendor] = []
         for n in range(count):
             row = dict(known[n % len(known)])

@@ -12,11 +12,12 @@ import sys
 import time
 import venv
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 NODE_MODULES = HERE / "node_modules"
-VENVS = {name: HERE / f".venv-{name}" for name in ("mcp1", "fastmcp")}
+VENVS = {name: HERE / f".venv-{name}" for name in ("mcp1", "fastmcp", "agents", "msads")}
 STAMP = ".installed"
 
 
@@ -55,9 +56,15 @@ def install(folder: Path) -> str:
     else:
         name = folder.name.removeprefix(".venv-")
         shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        pip = [str(python(name)), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        _run([*pip, "-r", str(HERE / f"{name}.txt")])
+        venv.create(folder, with_pip=find_spec("uv") is None)
+        pins = HERE / f"{name}.txt"
+        # Lists that name all they need are not resolved again, which takes longer than installing them.
+        whole = ["--no-deps"] if "uv pip compile" in pins.read_text() else []
+        if find_spec("uv"):
+            install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", str(python(name))]
+        else:
+            install = [str(python(name)), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        _run([*install, *whole, "-r", str(pins)])
     (folder / STAMP).write_text(wanted(folder))
     return f"{folder.name}: installed in {time.monotonic() - began:.0f} s"
 

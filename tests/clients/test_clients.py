@@ -27,7 +27,7 @@ from tests.questions.records import total, truth
 from tests.support.hosting import AUTHORIZED, TOKEN, Hosted, hosted
 from tests.support.process import environment
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 STDIO = [sys.executable, "-m", "audience_mcp", "--sandbox"]
@@ -37,8 +37,11 @@ ERAS = pytest.mark.parametrize(("era", "version"), [("legacy", LEGACY), ("auto",
 
 
 @pytest.fixture
-def server() -> Iterator[Hosted]:
+def server(over: str) -> Iterator[Hosted | None]:
     """The sandbox over HTTP, for whoever has the token; nothing has been read yet, so progress is told."""
+    if over == "stdio":
+        yield None
+        return
     with hosted("--sandbox", AUDIENCE_MCP_HTTP_TOKEN=TOKEN) as server:
         yield server
 
@@ -48,6 +51,12 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("AUDIENCE_MCP_ALL_CLIENTS") == "1":
         pytest.fail(what)
     pytest.skip(what)
+
+
+@pytest.fixture(name="node")
+def the_node() -> str:
+    """What `node` finds."""
+    return node()
 
 
 def node() -> str:
@@ -66,6 +75,18 @@ def node() -> str:
     return found
 
 
+@pytest.fixture
+def mcp1() -> str:
+    """The interpreter that has the first generation of the Python SDK."""
+    return python("mcp1")
+
+
+@pytest.fixture
+def fastmcp() -> str:
+    """The interpreter that has FastMCP."""
+    return python("fastmcp")
+
+
 def python(name: str) -> str:
     """The interpreter that has a Python client."""
     if not install.installed(install.VENVS[name]):
@@ -82,10 +103,10 @@ def ran(command: list[str], home: Path) -> Any:
     return json.loads(done.stdout)
 
 
-def asked(script: list[str], over: str, server: Hosted, home: Path, **more: str) -> dict[str, Any]:
+def asked(script: list[str], server: Hosted | None, home: Path, **more: str) -> dict[str, Any]:
     """What came back from the questions that every script asks."""
     way: dict[str, Any] = {"command": STDIO[0], "args": STDIO[1:]}
-    if over == "http":
+    if server is not None:
         way = {"url": server.url, "headers": AUTHORIZED}
     answer = ran([*script, json.dumps({**way, **more})], home)
     assert isinstance(answer, dict)
@@ -130,12 +151,10 @@ def check_got(answer: dict[str, Any]) -> None:
 @OVER
 @ERAS
 @pytest.mark.anyio
-async def test_the_python_sdk_gets_the_right_answers(
-    over: str, era: str, version: str, server: Hosted
-) -> None:
+async def test_the_python_sdk_gets_the_right_answers(era: str, version: str, server: Hosted | None) -> None:
     http = httpx2.AsyncClient(headers=AUTHORIZED, trust_env=False, timeout=30)
     way: Any = StdioServerParameters(command=STDIO[0], args=STDIO[1:], env=environment())
-    if over == "http":
+    if server is not None:
         way = streamable_http_client(server.url, http_client=http)
     with anyio.fail_after(60):
         async with http, Client(way, mode=era) as client:
@@ -152,18 +171,18 @@ async def test_the_python_sdk_gets_the_right_answers(
 
 @OVER
 def test_the_first_generation_of_the_python_sdk_gets_the_right_answers(
-    over: str, server: Hosted, tmp_path: Path
+    mcp1: str, server: Hosted | None, tmp_path: Path
 ) -> None:
-    check(asked([python("mcp1"), str(HERE / "ask_mcp1.py")], over, server, tmp_path), LEGACY)
+    check(asked([mcp1, str(HERE / "ask_mcp1.py")], server, tmp_path), LEGACY)
 
 
 @OVER
 @ERAS
 def test_fastmcp_gets_the_right_answers(
-    over: str, era: str, version: str, server: Hosted, tmp_path: Path
+    fastmcp: str, era: str, version: str, server: Hosted | None, tmp_path: Path
 ) -> None:
-    script = [python("fastmcp"), str(HERE / "ask_fastmcp.py")]
-    check(asked(script, over, server, tmp_path, era=era), version)
+    script = [fastmcp, str(HERE / "ask_fastmcp.py")]
+    check(asked(script, server, tmp_path, era=era), version)
 
 
 @OVER
@@ -172,20 +191,20 @@ def test_fastmcp_gets_the_right_answers(
     [("sdk", "legacy", LEGACY), ("client", "legacy", LEGACY), ("client", "auto", MODERN)],
 )
 def test_the_npm_packages_get_the_right_answers(
-    over: str, package: str, era: str, version: str, server: Hosted, tmp_path: Path
+    node: str, package: str, era: str, version: str, server: Hosted | None, tmp_path: Path
 ) -> None:
-    script = [node(), str(HERE / "ask_npm.mjs")]
-    check(asked(script, over, server, tmp_path, package=package, era=era), version)
+    script = [node, str(HERE / "ask_npm.mjs")]
+    check(asked(script, server, tmp_path, package=package, era=era), version)
 
 
 @OVER
 @pytest.mark.parametrize(("era", "version"), [("legacy", LEGACY), ("modern", MODERN)])
 def test_the_inspector_gets_the_right_answers(
-    over: str, era: str, version: str, server: Hosted, tmp_path: Path
+    node: str, era: str, version: str, server: Hosted | None, tmp_path: Path
 ) -> None:
-    inspector = [node(), str(install.NODE_MODULES / ".bin" / "mcp-inspector"), "--cli"]
+    inspector = [node, str(install.NODE_MODULES / ".bin" / "mcp-inspector"), "--cli"]
     way = STDIO
-    if over == "http":
+    if server is not None:
         way = [server.url, "--transport", "http", "--header", f"Authorization: {AUTHORIZED['Authorization']}"]
 
     def result(method: str, *more: str) -> dict[str, Any]:

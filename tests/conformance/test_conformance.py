@@ -1,4 +1,7 @@
-"""The protocol's own conformance suite asks the server over Streamable HTTP.
+"""The protocol's own conformance suite, with all its scenarios, asks the server over Streamable HTTP.
+
+What is expected to fail, and why, is in the files beside this one: any other failure fails a test, and
+so does an entry that passes after all.
 
 `python tests/clients/install.py` installs it; where it is not installed this is skipped, unless
 AUDIENCE_MCP_ALL_CLIENTS is 1: then that is a failure.
@@ -20,7 +23,7 @@ from tests.clients.test_clients import node
 from tests.support.hosting import hosted
 from tests.support.process import environment
 
-pytestmark = pytest.mark.conformance
+pytestmark = [pytest.mark.conformance, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 
@@ -51,7 +54,7 @@ MEANT_FOR_US = {
 """The scenarios that mean something for a server with two tools of its own, and no sessions."""
 
 NOT_HERE = re.compile(
-    r"Unknown tool\. This server has list_audiences and get_audience"
+    r"Unknown tool: this server has list_audiences and get_audience"
     r"|Method not found"
     r"|does not list the diagnostic tool"
     r"|Expected InputRequiredResult"
@@ -60,6 +63,9 @@ NOT_HERE = re.compile(
     r"|Unknown prompt\. This server has weekly_report"
     r"|Unknown resource\. This server has ui://audience-mcp/audiences.html"
     r"|Server provides session ID"
+    r"|Tool 'json_schema_2020_12_tool' not found"
+    r"|server exposes no tool with x-mcp-header annotations"
+    r"|Server did not send (priming event|retry field)"
 )
 """What a check says that asked for something the server does not offer."""
 
@@ -84,7 +90,8 @@ def run(revision: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     suite = [node(), str(install.NODE_MODULES / ".bin" / "conformance"), "server"]
     baseline = HERE / f"expected-{revision}.yml"
     with hosted("--sandbox") as server:
-        asked = ["--url", server.url, "--requirements", revision, "--expected-failures", str(baseline)]
+        which = ["--suite", "all", "--spec-version", revision]
+        asked = ["--url", server.url, *which, "--expected-failures", str(baseline)]
         done = subprocess.run(
             [*suite, *asked, "-o", str(out)],
             env=environment(HOME=str(out)),
@@ -92,12 +99,53 @@ def run(revision: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
             text=True,
             timeout=300,
         )
-    checks = {
+    checks = _read_checks(out)
+    return Run(done.returncode, done.stdout + done.stderr, checks)
+
+
+def _read_checks(out: Path) -> dict[str, list[dict[str, Any]]]:
+    return {
         # server-<scenario>-<date and time>
         re.sub(r"^server-(.+)-\d{4}-\d\d-\d\dT.*$", r"\1", found.parent.name): json.loads(found.read_text())
         for found in out.glob("server-*/checks.json")
     }
-    return Run(done.returncode, done.stdout + done.stderr, checks)
+
+
+def _list_scenarios() -> dict[str, list[str]]:
+    """The revisions that each scenario is for, or `extension`."""
+    suite = [node(), str(install.NODE_MODULES / ".bin" / "conformance"), "list", "--server"]
+    listed = subprocess.run(suite, capture_output=True, text=True, timeout=60, check=True).stdout
+    return {name: marks.split(",") for name, marks in re.findall(r"- ([\w-]+) \[(.+)\]", listed)}
+
+
+def test_all_scenarios_of_the_suite_are_run(revision: str, run: Run) -> None:
+    wanted = {name for name, revisions in _list_scenarios().items() if revision in revisions}
+    assert set(run.checks) == wanted
+    assert len(wanted) > 30
+
+
+def test_of_the_extensions_exactly_what_is_not_offered_fails(tmp_path: Path) -> None:
+    wanted = {name for name, marks in _list_scenarios().items() if marks == ["extension"]}
+    suite = [node(), str(install.NODE_MODULES / ".bin" / "conformance"), "server"]
+    with hosted("--sandbox") as server:
+        for scenario in sorted(wanted):
+            asked = ["--url", server.url, "--scenario", scenario, "--force", "--spec-version", "2026-07-28"]
+            subprocess.run(
+                [*suite, *asked, "-o", str(tmp_path)],
+                env=environment(HOME=str(tmp_path)),
+                capture_output=True,
+                timeout=60,
+            )
+    checks = _read_checks(tmp_path)
+    assert set(checks) == wanted
+    failed = {
+        f"{scenario}:{check['id']}"
+        for scenario, found in checks.items()
+        for check in found
+        if check["status"] in ("FAILURE", "WARNING")
+    }
+    expected = (HERE / "expected-extensions.yml").read_text()
+    assert failed == set(re.findall(r"^  - ([\w-]+:[\w-]+)$", expected, re.MULTILINE))
 
 
 def test_what_the_suite_does_not_find_is_exactly_what_is_expected(run: Run) -> None:
@@ -111,6 +159,24 @@ def test_the_scenarios_meant_for_such_a_server_pass_by_more_than_refusing(revisi
         passed = [c["id"] for c in run.checks[scenario] if c["status"] == "SUCCESS"]
         assert [check for check in failed if f"- {scenario}:{check}\n" not in expected] == []
         assert set(passed) - {"wire-schema-valid"} or scenario == "server-sse-multiple-streams", scenario
+
+
+@pytest.mark.parametrize("scenario", ["enumeration", "manifest"])
+def test_the_skills_extension_is_served_as_it_says(scenario: str, tmp_path: Path) -> None:
+    suite = [node(), str(install.NODE_MODULES / ".bin" / "conformance"), "server"]
+    with hosted("--sandbox") as server:
+        asked = ["--url", server.url, "--scenario", f"sep-2640-skills-{scenario}", "--force"]
+        done = subprocess.run(
+            [*suite, *asked, "--spec-version", "2026-07-28", "-o", str(tmp_path)],
+            env=environment(HOME=str(tmp_path)),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    (found,) = tmp_path.glob("server-*/checks.json")
+    statuses = {check["id"]: check["status"] for check in json.loads(found.read_text())}
+    assert set(statuses.values()) == {"SUCCESS"}, done.stdout
+    assert len(statuses) >= 5
 
 
 def test_every_message_on_the_wire_is_valid(run: Run) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import import_module
 from typing import Any
 
 from audience_mcp.sandbox.app import serve
+from audience_mcp.sandbox.batch import is_segment
 from audience_mcp.sandbox.data import made_up
 from audience_mcp.testing import Case, Facts, Served
 from audience_mcp.vendors.registry import BUILT_IN, load_vendors
@@ -19,7 +20,7 @@ def in_the_sandbox(vendor: str) -> Callable[[Sequence[object]], AbstractAsyncCon
 
     @asynccontextmanager
     async def serving(rows: Sequence[object]) -> AsyncIterator[Served]:
-        sandbox = Recording({vendor: rows})
+        sandbox = Recording({vendor: rows}, [vendor])
         async with serve(sandbox) as origin:
             prefix = f"{vendor.upper()}_"
             variables = sandbox.environment(origin).items()
@@ -35,8 +36,21 @@ def commbox_facts(raw: Any) -> Facts:
 
 
 def batch_facts(raw: Any) -> Facts:
+    if is_segment(raw):
+        return Facts(raw["display_name"] or raw["code"], None, "dynamic")
     status = "processing" if raw["indexing_state"] == "IN_PROGRESS" else "ready"
-    return Facts(raw.get("display_name") or raw["name"], raw["nb_ids"], status=status)
+    size = None if status == "processing" and raw["nb_ids"] == 0 else raw["nb_ids"]
+    return Facts(raw.get("display_name") or raw["name"], size, status=status)
+
+
+def batch_id(raw: Mapping[str, Any]) -> str:
+    return f"segment-{raw['code']}" if is_segment(raw) else str(raw["name"])
+
+
+def batch_requests(rows: Sequence[object]) -> int:
+    """Pages of a hundred audiences, and of a hundred segments."""
+    segments = sum(map(is_segment, rows))
+    return max(1, -(-(len(rows) - segments) // 100)) + max(1, -(-segments // 100))
 
 
 def smallest_facts(raw: Any) -> Facts:
@@ -69,9 +83,6 @@ def _cases() -> dict[str, Case]:
             rows=rows["commbox"],
             sample=sample("commbox", name="VIP"),
             facts=commbox_facts,
-            id="id",
-            name="name",
-            size="user_count",
             dates=("created_time",),
             new_id=lambda n: str(70_000 + n),
             unknown_id="99999",
@@ -82,13 +93,12 @@ def _cases() -> dict[str, Case]:
             rows=rows["batch"],
             sample=sample("batch", display_name="Newsletter"),
             facts=batch_facts,
-            id="name",
-            name="display_name",
-            size="nb_ids",
             dates=("created", "updated"),
             new_id=lambda n: f"segment_{n}",
             unknown_id="no_such_segment",
             largest_page=("limit", "100"),
+            full_id=batch_id,
+            requests=batch_requests,
         ),
         "smallest": Case(
             vendor=known["smallest"],
@@ -96,9 +106,6 @@ def _cases() -> dict[str, Case]:
             rows=rows["smallest"],
             sample=sample("smallest", name="VIP"),
             facts=smallest_facts,
-            id="_id",
-            name="name",
-            size="memberCount",
             dates=("createdAt", "updatedAt"),
             new_id=lambda n: f"{n:024x}",
             unknown_id="f" * 24,
@@ -109,9 +116,6 @@ def _cases() -> dict[str, Case]:
             rows=rows["whop"],
             sample=sample("whop", name="VIP"),
             facts=whop_facts,
-            id="id",
-            name="name",
-            size="total_rows",
             dates=("created_at", "updated_at"),
             new_id=lambda n: f"adaud_made{n}",
             unknown_id="adaud_nobody",

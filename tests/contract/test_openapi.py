@@ -49,9 +49,11 @@ from audience_mcp.config import load_configuration
 from audience_mcp.core.errors import ToolError
 from audience_mcp.sandbox import Asked
 from audience_mcp.sandbox.app import serve
+from audience_mcp.vendors import Request
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.contract.cases import CASES
 from tests.support.served import Recording
+from tests.vendors.bodies import answered as as_answered
 
 DOCUMENTS = Path(__file__).resolve().parents[3] / "shared" / "specs"
 FILES = {
@@ -61,8 +63,8 @@ FILES = {
     "whop": "whop.yaml",
 }
 VENDORS = dict(built_in_vendors())
-UNDOCUMENTED = {"batch": "audiences/view", "smallest": "audience/"}
-"""Where the routes begin that are on other pages than these documents."""
+UNDOCUMENTED = {"batch": ("audiences/view", "segments/list"), "smallest": ("audience/",)}
+"""How the routes begin that are on other pages than these documents."""
 
 pytestmark = [
     pytest.mark.anyio,
@@ -131,8 +133,9 @@ def first_request(vendor: str, *, without: Sequence[str] = (), **query: str) -> 
     """The request for the first page, changed."""
     kind = VENDORS[vendor]
     values: dict[str, str] = dict.fromkeys(("api_key", "project", "account_id"), "x")
-    first = kind.list_request(values)
-    headers = {k.lower(): v for k, v in kind.headers(values).items() if k.lower() not in without}
+    first = kind.auth_for(values).authorize(kind.listings[0].request(values), values, 0)
+    first = first.with_headers(kind.headers_for(values))
+    headers = {k.lower(): v for k, v in first.headers.items() if k.lower() not in without}
     parameters = {k: [v] for k, v in {**first.params, **query}.items() if k not in without}
     return as_asked(vendor, Asked("GET", first.path, parameters, headers), first.path)
 
@@ -165,11 +168,12 @@ class Exchange:
 
     @property
     def documented(self) -> bool:
-        return self.vendor not in UNDOCUMENTED or not self.below.startswith(UNDOCUMENTED[self.vendor])
+        return not self.below.startswith(UNDOCUMENTED.get(self.vendor, ()))
 
     @property
     def route(self) -> str:
-        return self.below if self.documented else UNDOCUMENTED[self.vendor]
+        others = UNDOCUMENTED.get(self.vendor, ())
+        return next((each for each in others if self.below.startswith(each)), self.below)
 
 
 @asynccontextmanager
@@ -221,6 +225,7 @@ async def test_every_kind_of_request_is_sent_and_looked_at() -> None:
         ("batch", "audiences/list", ("limit",)),
         ("batch", "audiences/list", ("from", "limit")),
         ("batch", "audiences/view", ("name",)),
+        ("batch", "segments/list", ("limit",)),
         ("smallest", "audience", ()),
         ("smallest", "audience/", ()),
         ("whop", "audiences", ("account_id", "first")),
@@ -319,11 +324,15 @@ async def refusal(vendor: str, below: str, query: Mapping[str, str]) -> httpx.Re
             {k: v for k, v in environment.items() if k.startswith(vendor.upper())}, [VENDORS[vendor]]
         ).sources
         assert source.account is not None
-        headers = dict(source.vendor.headers(source.account.values))
+        values = source.account.values
+        headers = dict(source.vendor.auth_for(values).authorize(Request(below), values, 0).headers)
+        headers |= source.vendor.headers_for(values)
         return await http.get(f"{source.account.base_url}/{below}", params=query, headers=headers)
 
 
-async def test_the_routes_for_one_audience_are_on_other_pages(documents: dict[str, Any]) -> None:
+async def test_the_routes_for_one_audience_and_for_segments_are_on_other_pages(
+    documents: dict[str, Any],
+) -> None:
     async with exchanges() as all_of_them:
         others = [e for e in all_of_them if not e.documented]
     assert {e.vendor for e in others} == UNDOCUMENTED.keys()
@@ -433,7 +442,7 @@ def test_commboxs_own_example_of_a_status_is_not_of_its_type_and_both_are_read(
     with pytest.raises(OpenAPIError):
         documents["commbox"].validate_response(first_request("commbox"), answered(200, body))
     for status in (example, str(example)):
-        assert VENDORS["commbox"].effective_status(200, {**body, "status": status}) == 200
+        assert VENDORS["commbox"].status(as_answered(200, {**body, "status": status})) == 200
 
 
 def test_smallests_document_asks_for_no_key_that_can_be_checked() -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,6 @@ from tests.support.process import environment
 
 PROGRAM = [sys.executable, "-m", "audience_mcp"]
 HEAVY = (
-    "typer",
-    "cyclopts",
     "rich",
     "httpx",
     "audience_mcp.cli",
@@ -34,6 +33,21 @@ def ran(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         env=environment(**variables),
         timeout=60,
     )
+
+
+def test_advice_names_the_program_as_it_was_started_where_the_shell_would_not_find_it(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("audience-mcp")
+    for path, named in (("/usr/bin:/bin", str(program)), (str(program.parent), "audience-mcp")):
+        done = subprocess.run(
+            [program, "list"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            env=environment(PATH=path, HOME=str(tmp_path), XDG_CONFIG_HOME=""),
+            timeout=60,
+        )
+        assert done.returncode == 1
+        assert f"\n  {named} setup " in done.stderr
 
 
 def started(*arguments: str, **variables: str) -> subprocess.Popen[bytes]:
@@ -153,7 +167,7 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(command: list[str]) -> Non
 def test_a_thread_that_is_stuck_does_not_hold_the_exit() -> None:
     stuck = (
         "import asyncio, sys, threading\n"
-        "from audience_mcp.cli.asking import run_to_exit\n"
+        "from audience_mcp.cli.running import run_to_exit\n"
         "async def main():\n"
         "    asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)\n"
         "    return 3\n"
@@ -161,3 +175,19 @@ def test_a_thread_that_is_stuck_does_not_hold_the_exit() -> None:
     )
     process = subprocess.run([sys.executable, "-c", stuck], env=environment(), timeout=60)
     assert process.returncode == 3
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("audience-mcp in", "install"),
+        ("audience-mcp list --gr", "--group-by"),
+        ("audience-mcp list --status proc", "processing"),
+        ("audience-mcp install cur", "cursor"),
+    ],
+)
+def test_a_shell_can_complete_commands_options_and_their_words(typed: str, offered: str) -> None:
+    words = typed.split()
+    place = {"COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)}
+    assert ran(**place, _AUDIENCE_MCP_COMPLETE="bash_complete").stdout.split() == [f"plain,{offered}"]
+    assert "complete" in ran(_AUDIENCE_MCP_COMPLETE="zsh_source").stdout

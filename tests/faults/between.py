@@ -7,9 +7,10 @@ was told to `play` a fault. Where the vendor is, it takes from the variables tha
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote
 
 import anyio
 import httpx
@@ -39,18 +40,28 @@ class _Vendor:
 class Between(FaultServer):
     """Stands before any number of vendors, each under a path of its own.
 
-    The requests of a kind are numbered as they come, from 1; one that is sent again keeps its number. Offsets
-    that are asked for side by side come in any order, so the number follows from the offset.
+    The requests of a kind are numbered as they come, from 1; one that is sent again keeps its number. Pages
+    that are asked for side by side come in any order, so the number follows from the offset or is the page's.
     """
 
     _vendors: list[_Vendor] = field(default_factory=list)
+    _at_origin: dict[str, int] = field(default_factory=dict)
     _numbers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     _client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(trust_env=False))
 
     def lead_through(
-        self, name: str, environment: Mapping[str, str], kind_of: Kinds, page: tuple[str, str, str]
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        kind_of: Kinds,
+        page: tuple[str, str, str],
+        at_origin: Sequence[str] = (),
     ) -> dict[str, str]:
-        """The variables that lead to a vendor, leading here instead."""
+        """The variables that lead to a vendor, leading here instead.
+
+        page: see `_Vendor`. at_origin: paths that it has at the root of its origin, outside its base URL.
+        """
+        self._at_origin |= dict.fromkeys(at_origin, len(self._vendors))
 
         def here(found: re.Match[str]) -> str:
             self._vendors.append(_Vendor(name, found[0], kind_of, page))
@@ -64,13 +75,19 @@ class Between(FaultServer):
 
     async def _honest(self, asked: Asked, target: str, connection: int) -> tuple[Seen, Answer]:
         """What the vendor says, with the place of the request among those of its kind."""
-        _, place, rest = target.split("/", 2)
-        vendor, asked = self._vendors[int(place)], _without_first(asked)
+        if asked.path in self._at_origin:
+            vendor, rest = self._vendors[self._at_origin[asked.path]], target[1:]
+        else:
+            _, place, rest = target.split("/", 2)
+            vendor, asked = self._vendors[int(place)], _without_first(asked)
         kind = vendor.kind_of(asked)
         name, sent, short = vendor.page
         url = httpx.URL(f"{vendor.origin}/{rest}")
         if url.params.get(name) == sent:
-            url = url.copy_set_param(name, short)
+            # As text: taken apart and put together again, a query may lose a structure of its own.
+            key = quote(name, safe="")
+            query = re.sub(rf"(?<![^&]){re.escape(key)}={sent}(?![^&])", f"{key}={short}", url.query.decode())
+            url = url.copy_with(query=query.encode())
         body = re.sub(rf'("{re.escape(name)}":\s*){sent}\b'.encode(), rf"\g<1>{short}".encode(), asked.body)
         headers = {k: v for k, v in asked.headers.items() if k not in ("host", "content-length")}
         got = await self._client.request(asked.method, url, headers=headers, content=body)
@@ -81,6 +98,8 @@ class Between(FaultServer):
         offset = asked.query.get("offset")
         if offset is not None:
             return int(offset[0]) // int(vendor.page[2]) + 1
+        if "page" in asked.query:
+            return int(asked.query["page"][0])
         before = self._numbers.setdefault((vendor.name, kind), [])
         said = f"{target} {asked.body.decode()}"
         if said not in before:
@@ -95,7 +114,7 @@ class Between(FaultServer):
 def _without_first(asked: Asked) -> Asked:
     """The request without the part of its path that says which vendor it is for."""
     path = asked.path.partition("/")[2].partition("/")[2]
-    return Asked(asked.method, f"/{path}", asked.query, asked.headers, asked.body)
+    return replace(asked, path=f"/{path}")
 
 
 @asynccontextmanager

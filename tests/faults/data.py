@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from audience_mcp.sandbox import Sandbox
+from audience_mcp.sandbox.batch import is_segment
 from tests.support.faults import IDS, SIZES
 from tests.support.served import FOUR
 
@@ -28,6 +29,13 @@ ROWS: dict[str, list[Any]] = {
     "whop": _ALL["whop"][:52],
 }
 """Two full pages and a short one where the vendor has pages."""
+BESIDE: dict[str, list[Any]] = {"batch": [row for row in _ALL["batch"] if is_segment(row)]}
+"""Rows of a further listing, at which no fault is played."""
+
+
+def all_of(vendor: str) -> list[Any]:
+    """Everything that a vendor has."""
+    return ROWS[vendor] + BESIDE.get(vendor, [])
 
 
 def places(vendor: str) -> tuple[Place, ...]:
@@ -57,6 +65,8 @@ def size_of(vendor: str, row: Any) -> Any:
         uncounted = row["audience_type"] == "lookalike" or row["source_type"] == "engagement"
         pending = size == 0 and row["status"] in ("pending", "processing", "syncing")
         return None if uncounted or pending else size
+    if vendor == "batch" and size == 0 and row["indexing_state"] == "IN_PROGRESS":
+        return None
     return size
 
 

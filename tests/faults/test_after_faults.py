@@ -13,13 +13,11 @@ from mcp import Client
 
 from audience_mcp.catalog.catalog import open_catalog
 from audience_mcp.config import load_configuration
-from audience_mcp.core.audience import Row
-from audience_mcp.core.values import as_count
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.server.tools import build_server
 from audience_mcp.sources.client import VendorClient
 from audience_mcp.sources.connections import Pool
-from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, array_at, as_object, text_at
+from audience_mcp.vendors import Fields, Listing, NextLink, Setting, Vendor
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.faults.data import PAGED, PER_PAGE, ROWS, VENDORS, id_of, sizes, target, totals
 from tests.faults.playing import KEYS
@@ -70,7 +68,7 @@ class Asker:
         assert (answer["matched"], answer["sum_of_sizes"]) == (expected.matched, expected.sum_of_sizes)
 
     def pages_asked(self, vendor: str) -> list[int]:
-        return [seen.page for seen in self.server.asked_of(vendor)]
+        return [seen.page for seen in self.server.asked_of(vendor) if seen.kind == "list"]
 
 
 @asynccontextmanager
@@ -140,7 +138,7 @@ async def test_after_a_passing_fault_the_next_call_reads_on_from_the_failed_page
         answer = await a.answer(sources=[vendor], limit=0)
         assert (answer["complete"], answer["matched"]) == (False, PER_PAGE * (page - 1))
         a.server.heal()
-        before = len(a.server.seen)
+        before = len(a.pages_asked(vendor))
         await a.exact(vendor)
         assert a.pages_asked(vendor)[before:] == list(range(page, 4))
 
@@ -236,19 +234,16 @@ class Linked(Vendor):
         Setting("api_key", ("LINKED_API_KEY",), "API key", required=True, secret=True),
         Setting("base_url", ("LINKED_BASE_URL",), "Base URL", default="https://linked.example"),
     )
-    size_counts = "people"
-    id_shape = re.compile(r"l[0-9]+")
-
-    def list_request(self, values: Values) -> Request:
-        return Request("items")
-
-    def page(self, body: object, request: Request) -> Page:
-        body = as_object(body)
-        following = text_at(body, "next")
-        return Page(array_at(body, "items"), following is not None, Request(following) if following else None)
-
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        return Row(id, id, as_count(raw.get("size")))
+    listings = (
+        Listing(
+            "items",
+            rows="items",
+            paging=NextLink("next"),
+            fields=Fields("size", name="id"),
+            counts="people",
+            ids="l[0-9]+",
+        ),
+    )
 
 
 def linked(links: Sequence[str]) -> Callable[[Asked], Answer]:

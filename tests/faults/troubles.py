@@ -38,7 +38,8 @@ Places = tuple[str, ...]
 class Trouble:
     """A fault. lasting: what kind of failure it is where it lasts. again: whether the vendor is asked again.
     times: how often it is played, None for ever. vendors, places: where it can be, everywhere if not said.
-    unreadable: whether the answer is whole JSON that lacks what it should have.
+    unreadable: whether the answer is whole JSON that lacks what it should have. foreign: whether it comes
+    from what stands in front of the vendor.
     """
 
     name: str
@@ -49,10 +50,14 @@ class Trouble:
     vendors: tuple[str, ...] = tuple(BY_NAME)
     places: Places = tuple(PLACES)
     unreadable: bool = False
+    foreign: bool = False
 
     def applies(self, vendor: str, place: str) -> bool:
-        """Whether there is such a cell."""
-        return vendor in self.vendors and place in self.places and place in BY_NAME[vendor].places
+        """Whether there is such a cell. Null for some lists is an empty one, and no fault."""
+        mechanism = BY_NAME[vendor]
+        if vendor not in self.vendors or place not in self.places or place not in mechanism.places:
+            return False
+        return not self.unreadable or mechanism.places[place][0] in mechanism.asked_for
 
 
 def outcome(trouble: Trouble, vendor: str, place: str) -> Outcome:
@@ -66,7 +71,7 @@ def outcome(trouble: Trouble, vendor: str, place: str) -> Outcome:
         return Exact(size=None)
     if trouble.times is not None and (trouble.again or renews(trouble, vendor, place)):
         return Exact()
-    if place == "sizes" and trouble.lasting == "invalid_request":
+    if place == "sizes" and trouble.lasting == "invalid_request" and BY_NAME[vendor].splits:
         return Exact()
     return Partly(trouble.lasting)
 
@@ -105,7 +110,8 @@ def keep_silent(stage: Stage) -> Fault:
     """Nothing comes, for longer than an answer may take."""
 
     async def play(exchange: Exchange) -> None:
-        await stage.wait_for_the_last()
+        if exchange.seen.kind != "token":  # for which the others wait
+            await stage.wait_for_the_last()
         stage.advance(LONG_S + 1)
         await exchange.hang()
 
@@ -116,12 +122,14 @@ def withhold(stage: Stage) -> Fault:
     """The answer, with null where the thing that is asked for should be."""
 
     async def play(exchange: Exchange) -> None:
-        *way, last = stage.mechanism.asked_for[exchange.seen.kind].split(".")
+        path = stage.mechanism.asked_for[exchange.seen.kind]
+        *way, last = path.split(".")
         body = inner = exchange.body
         for key in way:
             inner = inner[key]
-        inner[last] = None
-        await exchange.reply(200, encoded(body))
+        if path:
+            inner[last] = None
+        await exchange.reply(200, encoded(body if path else None))
 
     return play
 
@@ -155,6 +163,21 @@ def graphql(code: str) -> Make:
 def graph(code: int, wait: str | None = None) -> Make:
     """A failure as Meta writes it: under HTTP 400."""
     return told(400, lambda said: {"error": {"message": said, "code": code}}, wait)
+
+
+def coded(code: int) -> Make:
+    """A failure as TikTok writes it: under HTTP 200."""
+    return told(200, lambda said: {"code": code, "message": said, "data": {}})
+
+
+def coded_by_microsoft(code: int) -> Make:
+    """A failure as Microsoft Advertising writes it: by a number, the status says little."""
+    return told(400, lambda said: {"Errors": [{"Code": code, "Message": said}]})
+
+
+def typed(kind: str) -> Make:
+    """A failure as Criteo writes it: under HTTP 200, in place of the rows or sizes."""
+    return told(200, lambda said: {"data": None, "errors": [{"type": kind, "detail": said}]})
 
 
 def oauth(said: str) -> object:
@@ -191,20 +214,89 @@ TROUBLES: tuple[Trouble, ...] = (
     Trouble("200 with nothing", told(200, lambda said: b""), "bad_response"),
     Trouble("null for what was asked", withhold, "bad_response", unreadable=True),
     Trouble("the first page again", send_first_again, "bad_response", places=SECOND),
-    *once_and_for_ever("403 with a web page: too much at once", told(403, PAGE.format, "3"), "rate_limited",
-                       **only("mailchimp")),
+    *once_and_for_ever(
+        "403 without JSON: too much at once", told(403, "{}".format, "3"), "rate_limited", **only("mailchimp")
+    ),
+    Trouble("403 with a web page", told(403, PAGE.format), "forbidden", foreign=True),
     *once_and_for_ever("200 with THROTTLED", graphql("THROTTLED"), "rate_limited", **only("shopify")),
-    *once_and_for_ever("200 with INTERNAL_SERVER_ERROR", graphql("INTERNAL_SERVER_ERROR"), "unavailable",
-                       **only("shopify")),
+    *once_and_for_ever(
+        "200 with INTERNAL_SERVER_ERROR", graphql("INTERNAL_SERVER_ERROR"), "unavailable", **only("shopify")
+    ),
     Trouble("200 with ACCESS_DENIED", graphql("ACCESS_DENIED"), "forbidden", **only("shopify")),
-    Trouble("200 with an error beside the data", fail_beside_data, "invalid_request", **only("shopify")),
+    Trouble(
+        "200 with an error beside the data",
+        fail_beside_data,
+        "invalid_request",
+        places=("first", "second"),
+        **only("shopify"),
+    ),
     *once_and_for_ever("400 with code 2", graph(2), "unavailable", **only("meta")),
     *once_and_for_ever("400 with code 17", graph(17, "3"), "rate_limited", **only("meta")),
     Trouble("400 with code 190", graph(190), "unauthorized", **only("meta")),
     Trouble("400 with code 100", graph(100), "invalid_request", **only("meta")),
-    Trouble("400 with invalid_grant", told(400, oauth), "unauthorized",
-            **only("googleads", places=("token",))),
-)  # fmt: skip
+    *once_and_for_ever("200 with code 50002", coded(50002), "unavailable", **only("tiktok")),
+    Trouble("200 with code 40100, once", coded(40100), "rate_limited", again=True, times=1, **only("tiktok")),
+    Trouble("200 with code 40105", coded(40105), "unauthorized", **only("tiktok")),
+    Trouble("200 with code 40002", coded(40002), "invalid_request", **only("tiktok")),
+    Trouble(
+        "400 with INVALID_ARGUMENT",
+        told(400),
+        "invalid_request",
+        **only("ga4", places=("first", "second", "sizes")),
+    ),
+    Trouble(
+        "426: the version has ended",
+        told(426, lambda said: {"message": said, "status": 426, "code": "NONEXISTENT_VERSION"}),
+        "invalid_request",
+        **only("linkedin"),
+    ),
+    Trouble(
+        "400 with invalid_grant",
+        told(400, oauth),
+        "unauthorized",
+        vendors=("googleads", "microsoftads", "datamanager", "snapchat"),
+        places=("token",),
+    ),
+    *once_and_for_ever(
+        "400 with code 0", coded_by_microsoft(0), "unavailable", **only("microsoftads", places=("first",))
+    ),
+    Trouble(
+        "400 with code 105, once",
+        coded_by_microsoft(105),
+        "unauthorized",
+        times=1,
+        **only("microsoftads", places=("first",)),
+    ),
+    Trouble(
+        "400 with code 106", coded_by_microsoft(106), "forbidden", **only("microsoftads", places=("first",))
+    ),
+    *once_and_for_ever(
+        "200 with an ERROR",
+        told(200, lambda said: {"request_status": "ERROR", "debug_message": said}),
+        "unavailable",
+        **only("snapchat", places=SECOND),
+    ),
+    *once_and_for_ever("409 at random", told(409), "unavailable", **only("openaiads")),
+    *once_and_for_ever(
+        "200 with an error of type availability",
+        typed("availability"),
+        "unavailable",
+        **only("criteo", places=("first", "second", "other", "sizes")),
+    ),
+    Trouble(
+        "200 with an error of type access-control",
+        typed("access-control"),
+        "forbidden",
+        **only("criteo", places=("first", "second", "other", "sizes")),
+    ),
+    Trouble("403 with JSON", told(403), "unauthorized", **only("listmonk")),
+    Trouble(
+        "401 with code 102",
+        told(401, lambda said: {"Code": 102, "Message": said}),
+        "forbidden",
+        **only("campaignmonitor", places=("first",)),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +314,16 @@ class Cell:
 
     @property
     def tries(self) -> int:
-        """How many requests are answered with the fault: four, or one where asking again is of no use."""
+        """How many requests are answered with the fault: four, or one where asking again is of no use.
+
+        A page that fails in passing is tried once more after the rest, where there is any, and so is a size
+        that is refused.
+        """
+        if self.trouble.times:
+            return self.trouble.times
         renewed = renews(self.trouble, self.vendor, self.place)
-        return self.trouble.times or (4 if self.trouble.again else 2 if renewed else 1)
+        tries = 4 if self.trouble.again else 2 if renewed else 1
+        return tries
 
     def __str__(self) -> str:
         return f"{self.vendor} {self.place}: {self.trouble.name}"

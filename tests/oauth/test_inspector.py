@@ -33,7 +33,7 @@ def test_a_person_logs_in_with_the_inspector_and_lists_audiences(tmp_path: Path)
             AUDIENCE_MCP_OAUTH_ISSUER=issuer,
             AUDIENCE_MCP_PUBLIC_URL=f"http://127.0.0.1:{port}/mcp",
             AUDIENCE_MCP_OAUTH_ALLOWED="ann",
-            AUDIENCE_MCP_LOG_LEVEL="INFO",
+            AUDIENCE_MCP_LOG_LEVEL="DEBUG",
         ) as server,
         inspector(server.url, tmp_path) as address,
     ):

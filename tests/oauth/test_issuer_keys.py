@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 
 import anyio
@@ -37,7 +38,7 @@ async def keys(issuer: Issuer, clock: FakeClock) -> IssuerKeys:
 
 async def found(keys: IssuerKeys, kid: str) -> bool:
     with anyio.fail_after(30):
-        return await keys.find(kid) is not None
+        return bool(await keys.find(kid))
 
 
 async def test_nothing_is_asked_before_a_key_is_needed_and_then_once_for_all(
@@ -60,8 +61,40 @@ async def test_keys_are_fetched_again_when_they_are_no_longer_fresh(
     assert issuer.asked.count("/keys") == 1
     issuer.keys = [public_jwk(EC_KEY, kid="ec")]
     clock.advance(1)
-    assert not await found(keys, "rsa"), "a key that the issuer withdrew no longer serves"
+    assert await found(keys, "rsa")  # the keys at hand serve while they are fetched again
+    with anyio.fail_after(30):
+        while await found(keys, "rsa"):  # noqa: ASYNC110 (until the fetch has ended)
+            await anyio.sleep(0.01)
     assert issuer.asked.count("/keys") == 2
+    assert await found(keys, "ec")
+
+
+async def test_an_issuer_that_hangs_holds_up_nobody_while_its_keys_are_at_hand(
+    issuer: Issuer, keys: IssuerKeys, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await found(keys, "rsa")
+    never = threading.Event()
+    monkeypatch.setattr(issuer, "document", lambda _: never.wait(20))
+    try:
+        for _ in range(5):
+            clock.advance(FRESH_S)
+            with anyio.fail_after(1):
+                assert await keys.find("rsa")
+    finally:
+        never.set()
+        await keys.aclose()
+
+
+async def test_keys_of_one_id_and_keys_without_one_are_all_tried(issuer: Issuer, keys: IssuerKeys) -> None:
+    issuer.keys = [
+        public_jwk(RSA_KEY, kid="one"),
+        public_jwk(EC_KEY, kid="one"),
+        {name: value for name, value in public_jwk(EC_KEY, kid="x").items() if name != "kid"},
+        {**public_jwk(RSA_KEY, kid="odd"), "n": None},
+    ]
+    assert [key["kty"] for key in await keys.find("one")] == ["RSA", "EC"]
+    assert [key["kty"] for key in await keys.find("another")] == ["EC"]
+    assert [key["kty"] for key in await keys.find(None)] == ["EC"]
 
 
 async def test_a_key_that_the_issuer_has_just_begun_to_use_is_found_once_a_fetch_is_due(

@@ -60,7 +60,7 @@ def server(issuer: str) -> Iterator[Hosted]:
         AUDIENCE_MCP_OAUTH_ISSUER=issuer,
         AUDIENCE_MCP_PUBLIC_URL=f"http://127.0.0.1:{port}/mcp",
         AUDIENCE_MCP_OAUTH_ALLOWED="ann,bea@example.com",
-        AUDIENCE_MCP_LOG_LEVEL="INFO",
+        AUDIENCE_MCP_LOG_LEVEL="DEBUG",
     ) as server:
         yield server
 

@@ -48,7 +48,7 @@ async def serving(issuer: Issuer, **variables: str) -> AsyncIterator[httpx.Async
     }
     configured = load_configuration({}, [])
     who = access_policy(environment, reachable_via=None)
-    app = build_app(configured, lambda: open_catalog(configured), who)
+    app = build_app(lambda: open_catalog(configured), who)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(
@@ -122,6 +122,12 @@ def tampered(token: str) -> str:
     return f"{header}.{changed}.{signature}"
 
 
+def nested() -> str:
+    """A token whose header is a deep nest of arrays."""
+    header = b'{"alg":"RS256","x":' + b"[" * 3000 + b"]" * 3000 + b"}"
+    return f"{base64.urlsafe_b64encode(header).decode().rstrip('=')}.e30.e30"
+
+
 HOSTILE: dict[str, Any] = {
     "another issuer": lambda i: i.token(iss="https://login.other.example"),
     "another issuer by a slash": lambda i: i.token(iss=f"{i.url}/"),
@@ -148,6 +154,7 @@ HOSTILE: dict[str, Any] = {
     "an ID token by its typ": lambda i: i.token(typ="JWT", **{"token_use": "id"}),
     "a logout token": lambda i: i.token(typ="logout+jwt"),
     "bound to a key of the client": lambda i: i.token(cnf={"jkt": "x"}),
+    "a header of arrays in arrays": lambda _: nested(),
     "no JWT": lambda _: "an-opaque-token",
     "too long": lambda i: i.token(padding="x" * 20_000),
     "empty": lambda _: "",
@@ -202,7 +209,7 @@ async def test_two_authorization_headers_are_refused_even_if_both_are_good(issue
             assert (await called(http, *both)).status_code == 401
 
 
-ALLOWED = "ann, Bea@Example.com, @example.org"
+ALLOWED = "ann, Bea@Example.com, beak@example.com, @example.org, @kilo.example"
 
 
 @pytest.mark.parametrize(
@@ -211,7 +218,7 @@ ALLOWED = "ann, Bea@Example.com, @example.org"
         {"sub": "ann"},
         {"sub": "1", "email": "bea@example.com", "email_verified": True},
         {"sub": "1", "email": "carl@EXAMPLE.org", "email_verified": "true"},
-        {"sub": "@example.org"},
+        {"sub": "1", "email": "carl@Kilo.example", "email_verified": True},
     ],
 )
 async def test_who_is_on_the_list_comes_in(issuer: Issuer, claims: dict[str, Any]) -> None:
@@ -224,6 +231,12 @@ async def test_who_is_on_the_list_comes_in(issuer: Issuer, claims: dict[str, Any
     [
         {"sub": "Ann"},
         {"sub": "eve"},
+        {"sub": "@example.org"},
+        {"sub": "Bea@Example.com"},
+        {"sub": "bea@example.com", "email": "bea@example.com", "email_verified": False},
+        {"sub": "1", "email": "@example.org", "email_verified": True},
+        {"sub": "1", "email": "carl@\u212ailo.example", "email_verified": True},
+        {"sub": "1", "email": "bea\u212a@example.com", "email_verified": True},
         {"sub": "1", "email": "bea@example.com"},
         {"sub": "1", "email": "bea@example.com", "email_verified": False},
         {"sub": "1", "email": "bea@example.com", "email_verified": "false"},
@@ -242,6 +255,14 @@ async def test_who_is_not_on_the_list_gets_403_and_no_challenge_to_try_again(
     assert response.status_code == 403
     assert response.json()["error"] == "access_denied"
     assert "WWW-Authenticate" not in response.headers
+
+
+async def test_named_tokens_open_nothing_that_people_log_in_to(issuer: Issuer) -> None:
+    token = "ci-0123456789-0123456789-0123456789"
+    async with serving(issuer, AUDIENCE_MCP_HTTP_TOKENS=f"ci:{token}") as http:
+        refused = await sent(http, token)
+        assert (refused.status_code, challenge(refused)["error"]) == (401, "invalid_token")
+        assert (await sent(http, issuer.token())).status_code == 200
 
 
 async def test_an_audience_of_its_own_takes_the_place_of_the_public_url(issuer: Issuer) -> None:
@@ -263,10 +284,19 @@ async def test_a_key_that_says_its_algorithm_serves_for_no_other(issuer: Issuer)
         assert (await sent(http, issuer.token(algorithm="PS256"))).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["", "/mcp"])
+@pytest.mark.parametrize("path", ["", "/", "/mcp", "/mcp/"])
 async def test_the_metadata_is_open_to_all_in_both_forms(issuer: Issuer, path: str) -> None:
     async with serving(issuer) as http:
         response = await http.get(f"/.well-known/oauth-protected-resource{path}")
+        asks = {
+            "Origin": "https://app.example",
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "mcp-protocol-version",
+        }
+        preflight = await http.options(f"/.well-known/oauth-protected-resource{path}", headers=asks)
+    assert preflight.status_code == 200
+    assert preflight.headers["Access-Control-Allow-Origin"] == "*"
+    assert preflight.headers["Access-Control-Allow-Headers"] == "mcp-protocol-version"
     assert response.status_code == 200
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert response.json() == {
@@ -278,11 +308,23 @@ async def test_the_metadata_is_open_to_all_in_both_forms(issuer: Issuer, path: s
     }
 
 
-async def test_the_health_check_needs_no_token_and_everything_else_does(issuer: Issuer) -> None:
+async def test_the_endpoint_needs_a_token_and_what_is_not_there_is_not_found(issuer: Issuer) -> None:
     async with serving(issuer) as http:
         assert (await http.get("/health")).status_code == 200
-        for path in ("/health/", "/mcp/", "/", "/.well-known/oauth-protected-resource/other", "//mcp"):
+        for path in ("/mcp", "/mcp/"):
             assert (await http.get(path)).status_code == 401
+        for path in (
+            "/",
+            "//mcp",
+            "/health/",
+            "/register",
+            "/authorize",
+            "/.well-known/oauth-authorization-server",
+            "/.well-known/oauth-authorization-server/mcp",
+            "/.well-known/openid-configuration",
+            "/.well-known/oauth-protected-resource/other",
+        ):
+            assert (await http.get(path)).status_code == 404
 
 
 async def test_who_asked_is_logged_by_subject_and_the_token_is_not(
@@ -301,9 +343,12 @@ async def test_who_asked_is_logged_by_subject_and_the_token_is_not(
         async with serving(issuer) as http:
             await sent(http, tokens[0])
     assert "request by subject ann forged line (client a-client)" in caplog.text
-    assert "refused subject bea" in caplog.text
-    assert "refused subject eve: not in AUDIENCE_MCP_OAUTH_ALLOWED" in caplog.text
-    assert "refused a token: it was issued for another audience" in caplog.text
+    said = [record.getMessage() for record in caplog.records if record.name.endswith(".refusals")]
+    assert said == [
+        "refused 127.0.0.1: subject ann forged line is not in AUDIENCE_MCP_OAUTH_ALLOWED",
+        "refused 127.0.0.1: 3 more within a minute, the first of them: the token of subject bea lacks the "
+        "scope audiences:read",
+    ]
     for token in tokens:
         assert not any(part in caplog.text for part in token.split(".")[1:])
 

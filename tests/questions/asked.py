@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -175,9 +174,9 @@ def created_in(first: str, after: str) -> Callable[[Record], bool]:
 
 def reason(facts: Mapping[str, Any]) -> str:
     """Why something failed, in its vendor's words."""
-    return str(
-        facts["error_message"] if "error_message" in facts else facts["operation_status"]["description"]
-    )
+    if "error_message" in facts:
+        return str(facts["error_message"])
+    return str(facts["operation_status"]["description"] if "operation_status" in facts else facts["status"])
 
 
 QUESTIONS = (
@@ -296,7 +295,7 @@ QUESTIONS = (
         "failed_and_why",
         "Which audiences failed, and why?",
         "list_audiences",
-        {"status": "failed", "detail": "full"},
+        {"status": ["failed"], "detail": "full"},
         lambda records: {r.ref: reason(r.raw) for r in records if r.status == "failed"},
         lambda answer: {row["ref"]: reason(row["details"]) for row in answer["audiences"]},
         vendors=("whop", "meta"),
@@ -305,7 +304,7 @@ QUESTIONS = (
         "still_processing",
         "Which are still being processed?",
         "list_audiences",
-        {"status": "processing"},
+        {"status": ["processing"]},
         those(lambda r: r.status == "processing"),
         refs_and_sizes,
         vendors=("batch", "whop"),
@@ -315,7 +314,7 @@ QUESTIONS = (
         "partial",
         "Which uploads were only partly usable?",
         "list_audiences",
-        {"status": "partial"},
+        {"status": ["partial"]},
         those(lambda r: r.status == "partial"),
         refs_and_sizes,
         vendors=("whop",),
@@ -349,7 +348,7 @@ QUESTIONS = (
         "dynamic",
         "How many of my audiences are dynamic, and how many people do they reach?",
         "list_audiences",
-        {"type": "dynamic", "limit": 0},
+        {"type": ["dynamic"], "limit": 0},
         totals_of(lambda r: r.type == "dynamic"),
         totals,
         vendors=("commbox", "whop"),
@@ -359,7 +358,7 @@ QUESTIONS = (
         "lookalikes",
         "How big are my lookalike audiences?",
         "list_audiences",
-        {"type": "lookalike", "limit": 3},
+        {"type": ["lookalike"], "limit": 3},
         totals_of(lambda r: r.type == "lookalike"),
         lambda answer: (
             totals(answer)
@@ -372,7 +371,7 @@ QUESTIONS = (
         "unknown_sizes_at_commbox",
         "Which CommBox audiences have no size, and why?",
         "list_audiences",
-        {"sources": ["commbox"], "type": "dynamic"},
+        {"sources": ["commbox"], "type": ["dynamic"]},
         lambda records: sorted((r.ref, "dynamic") for r in at(records, "commbox") if r.size is None),
         lambda answer: sorted((row["ref"], row["size_note"].split(":")[0]) for row in answer["audiences"]),
         vendors=("commbox",),
@@ -496,15 +495,12 @@ QUESTIONS = (
         refs_and_sizes,
     ),
     Question(
-        "a_hostile_name",
+        "by_words_of_a_name",
         "How big is the spring sale audience?",
         "list_audiences",
         {"search": "spring sale"},
-        lambda records: [("commbox:31127", the_one(records, "commbox:31127").size, True)],
-        lambda answer: [
-            (row["ref"], row["size"], not re.search("[\u200b-\u206f\ufeff]", row["name"]))
-            for row in answer["audiences"]
-        ],
+        lambda records: [("commbox:31127", the_one(records, "commbox:31127").size)],
+        lambda answer: [(row["ref"], row["size"]) for row in answer["audiences"]],
     ),
     Question(
         "in_alphabetical_order",
@@ -689,7 +685,9 @@ QUESTIONS = (
         "list_audiences",
         {"group_by": "name"},
         names_borne_twice,
-        lambda answer: {plain(group["key"]): group["refs"] for group in answer["groups"]},
+        lambda answer: {
+            plain(group["key"]): sorted(m["ref"] for m in group["members"]) for group in answer["groups"]
+        },
         peers="none",
     ),
     Question(
@@ -698,7 +696,9 @@ QUESTIONS = (
         "list_audiences",
         {"search": "vip", "group_by": "name"},
         lambda records: names_borne_twice([r for r in records if r.says("vip")]),
-        lambda answer: {plain(group["key"]): group["refs"] for group in answer["groups"]},
+        lambda answer: {
+            plain(group["key"]): sorted(m["ref"] for m in group["members"]) for group in answer["groups"]
+        },
         peers="none",
     ),
     Question(

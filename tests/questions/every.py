@@ -1,5 +1,5 @@
 """Every question, in the order in which they are asked."""
 
-from tests.questions import asked, over_time
+from tests.questions import asked, health, over_time
 
-QUESTIONS = (*asked.QUESTIONS, *over_time.QUESTIONS)
+QUESTIONS = (*asked.QUESTIONS, *health.QUESTIONS, *over_time.QUESTIONS)

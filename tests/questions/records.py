@@ -14,7 +14,20 @@ from typing import Any
 
 from audience_mcp.sandbox import Sandbox
 
-VENDORS = ("commbox", "batch", "smallest", "whop", "mailchimp", "hubspot", "klaviyo", "meta")
+VENDORS = (
+    "commbox",
+    "batch",
+    "smallest",
+    "whop",
+    "mailchimp",
+    "hubspot",
+    "klaviyo",
+    "meta",
+    "linkedin",
+    "ghost",
+)
+GENERATED = ("smallest", "whop", "klaviyo", "ghost")
+"""Vendors that make up ids, in which no words are looked for."""
 Raw = Mapping[str, Any]
 
 
@@ -44,7 +57,8 @@ class Record:
     def says(self, *words: str) -> bool:
         """Whether every word occurs in its name, id or description, ignoring case and accents."""
         described = self.raw.get("description", self.raw.get("hs_description", ""))
-        text = plain(f"{self.name} {self.id} {described}")
+        own = self.raw.get("code", self.id)
+        text = plain(f"{self.name} {'' if self.vendor in GENERATED else own} {described}")
         return all(plain(word) in text for word in words)
 
 
@@ -118,12 +132,24 @@ def _commbox(row: Raw, _: Any) -> Record:
 
 
 def _batch(row: Raw, _: Any) -> Record:
+    if "code" in row:
+        return Record(
+            "batch",
+            f"segment-{row['code']}",
+            row["display_name"],
+            None,
+            "ready",
+            "dynamic",
+            date(row["created_at"]),
+            date(row["updated_at"]),
+            row,
+        )
     status = {"APPLIED": "ready", "REPLACED": "ready", "IN_PROGRESS": "processing"}[row["indexing_state"]]
     return Record(
         "batch",
         row["name"],
         row.get("display_name") or row["name"],
-        row["nb_ids"],
+        None if status == "processing" and row["nb_ids"] == 0 else row["nb_ids"],
         status,
         "static",
         date(row["created"]),
@@ -226,6 +252,36 @@ def _meta(row: Raw, _: Any) -> Record:
     )
 
 
+def _linkedin(row: Raw, _: Any) -> Record:
+    statuses = {"READY": "ready", "BUILDING": "processing", "UPDATING": "processing", "FAILED": "failed"}
+    count = row.get("approximateMemberCount")
+    return Record(
+        "linkedin",
+        str(row["id"]),
+        row["name"],
+        count if count or row["status"] in ("READY", "ARCHIVED") else None,
+        statuses.get(row["status"], "unknown"),
+        "static" if row["type"] == "BULK" else "unknown",
+        datetime.fromtimestamp(row["created"]["time"] / 1000, timezone.utc),
+        datetime.fromtimestamp(row["lastModified"]["time"] / 1000, timezone.utc),
+        row,
+    )
+
+
+def _ghost(row: Raw, _: Any) -> Record:
+    return Record(
+        "ghost",
+        f"{row['kind']}-{row['id']}",
+        row["name"],
+        row["members"],
+        "ready",
+        "static",
+        date(row["created_at"]),
+        date(row["updated_at"]),
+        {**row, "description": row.get("description") or ""},
+    )
+
+
 _RECORD: Mapping[str, Callable[[Raw, Any], Record]] = {
     "commbox": _commbox,
     "batch": _batch,
@@ -235,4 +291,6 @@ _RECORD: Mapping[str, Callable[[Raw, Any], Record]] = {
     "hubspot": _hubspot,
     "klaviyo": _klaviyo,
     "meta": _meta,
+    "linkedin": _linkedin,
+    "ghost": _ghost,
 }

@@ -15,8 +15,8 @@ from tests.support.served import connected, text_of
 
 GROWTH = 1.05
 RENEW = "If that is meant, renew the table: python -m tests.questions.renew"
-MOST_FOR_TOOLS = 950
-MOST_FOR_TOTALS = 250
+MOST_FOR_TOOLS = 1_150
+MOST_FOR_TOTALS = 270
 MOST_FOR_INSTRUCTIONS = 2_048
 
 every_question = pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.key)
@@ -85,13 +85,14 @@ def test_there_are_at_least_28_questions_and_no_two_have_the_same_words() -> Non
     assert len({question.key for question in QUESTIONS}) == len(QUESTIONS)
 
 
-def test_both_tools_together_cost_at_most_950_tokens(run: Run) -> None:
+def test_both_tools_together_cost_at_most_1150_tokens(run: Run) -> None:
     assert len(run.tools) == 2
+    assert all(len(tool["description"]) <= 1_024 for tool in run.tools)
     assert sum(asking.tokens(asking.definition(tool)) for tool in run.tools) <= MOST_FOR_TOOLS
 
 
 @pytest.mark.anyio
-async def test_the_totals_of_four_sources_cost_at_most_250_tokens() -> None:
+async def test_the_totals_of_four_sources_cost_at_most_270_tokens() -> None:
     async with connected() as there:
         result = await there.client.call_tool("list_audiences", {"limit": 0})
     assert isinstance(result.structured_content, dict)
@@ -109,7 +110,7 @@ def test_input_schemas_are_flat_and_every_parameter_is_described(run: Run) -> No
     for tool in run.tools:
         schema = tool["inputSchema"]
         assert schema["type"] == "object"
-        assert schema["additionalProperties"] is False
+        assert "additionalProperties" not in schema
         assert not {"anyOf", "oneOf", "allOf", "$ref", "$defs", "title"} & schema.keys()
         for name, parameter in schema["properties"].items():
             assert parameter["type"] in ("string", "integer", "boolean", "array"), name

@@ -6,18 +6,19 @@ from typing import Any
 
 import pytest
 
+from audience_mcp.sandbox.batch import is_segment
 from audience_mcp.sandbox.data import SMALLEST_UNLISTED, made_up
 from tests.sandbox.conftest import Caller
 
 pytestmark = pytest.mark.anyio
 
 
-async def batch_pages(call: Caller, **query: Any) -> list[dict[str, Any]]:
-    """Every page of Batch, following the cursor for as long as there is more."""
-    pages = [(await call.get("batch", "audiences/list", **query)).json()]
+async def batch_pages(call: Caller, listed: str = "audiences", **query: Any) -> list[dict[str, Any]]:
+    """Every page of a list of Batch, following the cursor for as long as there is more."""
+    pages = [(await call.get("batch", f"{listed}/list", **query)).json()]
     while pages[-1]["has_more"]:
         following = {**query, "from": pages[-1]["next_from"]}
-        pages.append((await call.get("batch", "audiences/list", **following)).json())
+        pages.append((await call.get("batch", f"{listed}/list", **following)).json())
     return pages
 
 
@@ -44,8 +45,18 @@ async def test_smallest_sends_everything_in_its_envelope(call: Caller) -> None:
 @pytest.mark.parametrize("limit", ["100", "7"])
 async def test_batch_pages_reach_every_audience_once(call: Caller, limit: str) -> None:
     pages = await batch_pages(call, limit=limit)
-    assert [row for page in pages for row in page["audiences"]] == made_up()["batch"]
+    audiences = [row for row in made_up()["batch"] if not is_segment(row)]
+    assert [row for page in pages for row in page["audiences"]] == audiences
     assert [len(page["audiences"]) for page in pages[:-1]] == [int(limit)] * (len(pages) - 1)
+
+
+async def test_batch_lists_its_segments_apart_by_code_and_without_a_size(call: Caller) -> None:
+    pages = await batch_pages(call, "segments", limit="2")
+    rows = [row for page in pages for row in page["segments"]]
+    assert [len(page["segments"]) for page in pages] == [2, 2, 1]
+    assert pages[0]["count"] == len(rows)
+    assert {name for row in rows for name in row} == {"code", "display_name", "created_at", "updated_at"}
+    assert [row["code"] for row in rows] == [row["code"] for row in made_up()["batch"] if is_segment(row)]
 
 
 @pytest.mark.parametrize("first", ["100", "7"])

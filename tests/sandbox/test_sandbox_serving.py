@@ -14,6 +14,7 @@ from anyio.abc import TaskStatus
 from audience_mcp.core.values import as_count
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
+from audience_mcp.sandbox.batch import is_segment
 from audience_mcp.sandbox.data import made_up
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +103,7 @@ def test_the_environment_names_every_vendor_below_the_origin() -> None:
         "HUBSPOT_BASE_URL": "http://127.0.0.1:4321/hubspot",
         "KLAVIYO_BASE_URL": "http://127.0.0.1:4321/klaviyo",
         "META_BASE_URL": "http://127.0.0.1:4321/meta/v26.0",
+        "LINKEDIN_BASE_URL": "http://127.0.0.1:4321/linkedin/rest",
     }
     assert env["SMALLEST_API_KEY"].startswith("sk_")
     assert env["WHOP_ACCOUNT_ID"].startswith("biz_")
@@ -123,18 +125,37 @@ def test_two_sandboxes_share_no_rows() -> None:
     assert Sandbox().rows["batch"][0]["name"] != "changed"
 
 
-IDS = {"commbox": "id", "batch": "name", "smallest": "_id", "whop": "id", "mailchimp": "id",
-       "hubspot": "listId", "klaviyo": "id", "meta": "id"}  # fmt: skip
-SIZES = {"commbox": "user_count", "batch": "nb_ids", "smallest": "memberCount", "whop": "total_rows",
-         "mailchimp": "member_count", "hubspot": "size", "klaviyo": "profile_count",
-         "meta": "approximate_count_lower_bound"}  # fmt: skip
+IDS = {
+    "commbox": "id",
+    "batch": "name",
+    "smallest": "_id",
+    "whop": "id",
+    "mailchimp": "id",
+    "hubspot": "listId",
+    "klaviyo": "id",
+    "meta": "id",
+    "linkedin": "id",
+    "ghost": "id",
+}
+SIZES = {
+    "commbox": "user_count",
+    "batch": "nb_ids",
+    "smallest": "memberCount",
+    "whop": "total_rows",
+    "mailchimp": "member_count",
+    "hubspot": "size",
+    "klaviyo": "profile_count",
+    "meta": "approximate_count_lower_bound",
+    "linkedin": "approximateMemberCount",
+    "ghost": "members",
+}
 
 
 @pytest.mark.parametrize("vendor", IDS)
 def test_every_vendor_has_a_vip_audience_and_unique_ids(vendor: str) -> None:
     rows = made_up()[vendor]
-    assert len({row[IDS[vendor]] for row in rows}) == len(rows)
-    assert [row["name"] for row in rows].count("VIP") == 1
+    assert len({row.get(IDS[vendor], row.get("code")) for row in rows}) == len(rows)
+    assert [row.get("name") for row in rows].count("VIP") == 1
 
 
 @pytest.mark.parametrize("vendor", ["commbox", "batch", "whop"])
@@ -153,10 +174,17 @@ def test_the_five_biggest_audiences_differ_in_size() -> None:
 
 def test_every_status_and_kind_occurs() -> None:
     data = made_up()
-    assert {row["indexing_state"] for row in data["batch"]} == {"APPLIED", "IN_PROGRESS", "REPLACED"}
+    audiences = [row for row in data["batch"] if not is_segment(row)]
+    assert {row["indexing_state"] for row in audiences} == {"APPLIED", "IN_PROGRESS", "REPLACED"}
+    assert len(audiences) < len(data["batch"])
     assert {row["status"] for row in data["whop"]} == {
-        "pending", "processing", "syncing", "ready", "partial", "failed",
-    }  # fmt: skip
+        "pending",
+        "processing",
+        "syncing",
+        "ready",
+        "partial",
+        "failed",
+    }
     assert {row["source_type"] for row in data["whop"]} == {"csv_upload", "people_filter", "engagement"}
     assert {row["audience_type"] for row in data["whop"]} == {"custom", "lookalike"}
     assert all(("user_count" in row) == (row["type"] == "Static") for row in data["commbox"])

@@ -17,6 +17,7 @@ MODERN = "2026-07-28"
 RENEW = "python -m tests.snapshots.renew"
 SAME_TEXT = "(the structured content as compact JSON)"
 _AS_OF = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_READ = re.compile(r"\(read \d{4}-\d\d-\d\dT\d\d:\d\dZ or later\)")
 
 
 def _id(vendor: str, key: str, name: str) -> str:
@@ -37,7 +38,7 @@ CALLS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "get_by_name_shared_by_several": ("get_audience", {"audience": "black friday 2025", "source": "batch"}),
     "error_not_found": ("get_audience", {"audience": "Newsleter"}),
     "error_wrong_argument": ("list_audiences", {"limitt": 3}),
-    "error_unknown_source": ("list_audiences", {"sources": ["facebook"]}),
+    "error_unknown_source": ("list_audiences", {"sources": ["myspace"]}),
 }
 """By the name of the file; in this order, of one server."""
 
@@ -81,13 +82,15 @@ def _settled(node: Any, key: str = "") -> Any:
     if isinstance(node, list):
         if key == "supportedVersions":  # a newer SDK may know newer ones
             return [version for version in node if version <= MODERN]
-        return [_settled(item) for item in node]
+        return [_settled(item, key) for item in node]
     if isinstance(node, dict):
         settled = {name: _settled(value, name) for name, value in node.items()}
         return _without_the_same_twice(settled, node)
     if key == "as_of":
         assert _AS_OF.fullmatch(node), node
         return "(time)"
+    if isinstance(node, str):
+        node = _READ.sub("(read (time) or later)", node)
     return "(version)" if key == "version" and node == __version__ else node
 
 
@@ -95,8 +98,8 @@ def _without_the_same_twice(settled: dict[str, Any], node: dict[str, Any]) -> di
     """The text of a result is its structured content once more: if so, it is not shown again."""
     if "structuredContent" in node:
         text = json.dumps(node["structuredContent"], ensure_ascii=False, separators=(",", ":"))
-        for block in settled["content"]:
-            if block["text"] == text:
+        for block, as_sent in zip(settled["content"], node["content"], strict=True):
+            if as_sent["text"] == text:
                 block["text"] = SAME_TEXT
     return settled
 

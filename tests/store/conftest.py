@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from audience_mcp.config import load_configuration
+from audience_mcp.core.audience import Row
+from audience_mcp.core.secrets import Redactor
+from audience_mcp.sources.source_history import SourceHistory
+from audience_mcp.store import open_store
 from audience_mcp.store.guard import Backend
 from audience_mcp.store.sqlite import SqliteStore
+from audience_mcp.vendors.registry import built_in_vendors
+from tests.support.apart import apart
+from tests.support.commands import Switched
 from tests.support.postgres import schema
 
 Open = Callable[[], Backend]
+Keep = Callable[..., None]
 
 
 class HandClock:
@@ -77,3 +89,32 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path, clock: HandClock) -> 
 @pytest.fixture
 def store(opened: Open) -> Backend:
     return opened()
+
+
+def days_before(days: int) -> datetime:
+    return datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=days)
+
+
+@pytest.fixture
+def folder(sandbox: Switched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where sizes are stored, beside vendors that can be asked."""
+    monkeypatch.setenv("AUDIENCE_MCP_STORE", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def keep(folder: Path) -> Keep:
+    """Stores what a source had so many days ago."""
+
+    def keep_it(source: str, days_ago: int, sizes: Mapping[str, tuple[str, int | None]]) -> None:
+        async def record() -> None:
+            found = load_configuration(os.environ, built_in_vendors()).sources
+            (meant,) = (each for each in found if each.name == source)
+            store = open_store(str(folder))
+            rows = [Row(id, name, size) for id, (name, size) in sizes.items()]
+            assert await SourceHistory(meant, store, Redactor()).record(rows, days_before(days_ago))
+            await store.aclose()
+
+        apart(anyio.run, record)
+
+    return keep_it

@@ -7,63 +7,26 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from audience_mcp.catalog.models import HistoryPoint
 from audience_mcp.cli.plots import draw_line, draw_plot
 from audience_mcp.config import load_configuration
-from audience_mcp.core.audience import Row
 from audience_mcp.sandbox import Answer
-from audience_mcp.sources.sharing import history_account
-from audience_mcp.store import open_store
 from audience_mcp.vendors.registry import built_in_vendors
-from tests.support.apart import apart
+from tests.store.conftest import Keep, days_before
 from tests.support.commands import Ran, Switched
 
 Typed = Callable[..., Ran]
-Keep = Callable[..., None]
 SOURCES = {"commbox", "batch", "smallest", "whop"}
 
 
-@pytest.fixture
-def folder(sandbox: Switched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where sizes are stored, beside vendors that can be asked."""
-    monkeypatch.setenv("AUDIENCE_MCP_STORE", str(tmp_path / "store"))
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def keep(folder: Path) -> Keep:
-    """Stores what a source had so many days ago."""
-
-    def keep_it(source: str, days_ago: int, sizes: Mapping[str, tuple[str, int | None]]) -> None:
-        async def record() -> None:
-            found = load_configuration(os.environ, built_in_vendors()).sources
-            (meant,) = (each for each in found if each.name == source)
-            store = open_store(str(folder))
-            account = await history_account(meant, store)
-            assert account is not None
-            rows = [Row(id, name, size) for id, (name, size) in sizes.items()]
-            assert await store.record(account[0], rows, days_before(days_ago))
-            await store.aclose()
-
-        apart(anyio.run, record)
-
-    return keep_it
-
-
-def days_before(days: int) -> datetime:
-    return datetime.now(timezone.utc).replace(microsecond=0) - timedelta(days=days)
-
-
 def biggest_at_batch(sandbox: Switched) -> Any:
-    return max(sandbox.rows["batch"], key=lambda row: row["nb_ids"])
+    return max(sandbox.rows["batch"], key=lambda row: row.get("nb_ids", 0))
 
 
 # record
@@ -73,10 +36,10 @@ def test_record_stores_every_source_and_says_so_in_a_line_each(typed: Typed, fol
     ran = typed("record")
     lines = ran.out.splitlines()
     assert (ran.code, {line.partition(":")[0] for line in lines}) == (0, SOURCES)
-    assert any(line.startswith("batch: stored 230 audiences, as of 2") for line in lines)
+    assert any(line.startswith("batch: stored 235 audiences, 7 of unknown size, as of 2") for line in lines)
     assert any("stored 250 audiences, 102 of unknown size, as of" in line for line in lines)
     history = typed("history", "--json").json["audiences"]
-    assert len(history) == 582 - 19 - 102
+    assert len(history) == 587 - 19 - 7 - 102
     assert {each["ref"].partition(":")[0] for each in history} == SOURCES
 
 
@@ -140,19 +103,145 @@ def test_history_shows_all_audiences_biggest_first_from_a_day_on(typed: Typed, k
     refs = [line.split()[-1] for line in typed("history").out.splitlines()[1:3]]
     assert refs == ["batch:b", "batch:a"]
     assert "-100" in typed("history").out
-    since = f"{days_before(6):%Y-%m-%d}"
-    later = typed("history", "--since", since, "--json").json["audiences"]
-    assert [point["size"] for point in later[0]["history"]] == [900, 800, 800]
-    assert typed("history", "--since", "last week").code == 2
+    for since in (f"{days_before(6):%Y-%m-%d}", "6d", "1W"):
+        later = typed("history", "--since", since, "--json").json["audiences"]
+        assert [point["size"] for point in later[0]["history"]] == [900, 800, 800]
+    refused = typed("history", "--since", "last week")
+    assert refused.code == 2
+    assert "12h, 7d, 2w" in refused.err
 
 
 def test_history_as_csv_has_a_line_for_each_moment_and_runs_nothing(typed: Typed, keep: Keep) -> None:
     keep("batch", 9, {"a": ("=SUM(1)", 10)})
     keep("batch", 0, {"a": ("=SUM(1)", 12)})
     head, first, last = csv.reader(typed("history", "--csv").out.splitlines())
-    assert head == ["ref", "name", "as_of", "size"]
-    assert (first[0], first[1], first[3], last[3]) == ("batch:a", "'=SUM(1)", "10", "12")
-    assert first[2].endswith("Z")
+    assert head == ["ref", "name", "source", "vendor", "kind", "as_of", "size", "size_max", "from"]
+    assert first[:5] == ["batch:a", "'=SUM(1)", "batch", "batch", "audience"]
+    assert (first[6:], last[6:]) == (["10", "", ""], ["12", "", ""])
+    assert first[5].startswith(f"{days_before(9):%Y-%m-%d}T")
+
+
+def test_history_shows_one_size_a_day_of_days_that_have_a_reading(typed: Typed, keep: Keep) -> None:
+    for days_ago, size in ((9, 10), (5, 10), (0, 10)):
+        keep("batch", days_ago, {"a": ("A", size)})
+    (line,) = typed("history", "--daily", "--json").json["audiences"]
+    days = [f"{days_before(days_ago):%Y-%m-%d}" for days_ago in (9, 5, 0)]
+    assert [each["as_of"][:10] for each in line["history"]] == days
+    assert len(typed("history", "--json").json["audiences"][0]["history"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("by", "keys"), [("source", ["batch", "whop"]), ("client", ["-"]), ("kind", ["audience"])]
+)
+def test_history_adds_up_what_was_stored_by_group(typed: Typed, keep: Keep, by: str, keys: list[str]) -> None:
+    for days_ago, size in ((9, 100), (0, 150)):
+        keep("batch", days_ago, {"a": ("A", size), "b": ("B", None)})
+        keep("whop", days_ago, {"w": ("W", size // 10)})
+    told = typed("history", "--group-by", by, "--json").json["groups"]
+    assert [each["key"] for each in told] == keys
+    last = [each["history"][-1] for each in told]
+    assert sum(each["sum_of_sizes"] for each in last) == 165
+    assert sum(each["unknown_sizes"] for each in last) == 1
+    head, *rows = csv.reader(typed("history", "--group-by", by, "--daily", "--csv").out.splitlines())
+    assert head == ["key", "as_of", "sum_of_sizes", "sum_max", "unknown_sizes"]
+    assert len(rows) == 2 * len(keys)
+    assert sum(int(row[2]) for row in rows) == 110 + 165
+
+
+def test_what_is_stored_once_has_a_size_and_no_change(typed: Typed, keep: Keep) -> None:
+    keep("batch", 3, {"a": ("A", 100)})
+    foot = typed("history", "batch:a").out.splitlines()[-1]
+    assert foot.startswith(f"100 at {days_before(3):%Y-%m-%d}")
+    assert foot.endswith(", the only moment that is stored.")
+
+
+def test_totals_are_shown_as_lines_and_one_alone_as_a_plot(typed: Typed, keep: Keep) -> None:
+    for days_ago, size in ((9, 100), (0, 150)):
+        keep("batch", days_ago, {"a": ("A", size), "b": ("B", None)})
+        keep("whop", days_ago, {"w": ("W", 10)})
+    out = typed("history", "--group-by", "source").out
+    assert [line.split()[:3] for line in out.splitlines()[1:3]] == [["150", "+50", "1"], ["10", "0", "0"]]
+    assert "2 totals, between" in out
+    alone = typed("history", "--group-by", "source", "--sources", "batch").out
+    assert alone.startswith("batch\n150  ")
+    assert "+50 net." in alone
+    assert "1 audience of unknown size" in alone
+    assert typed("history", "a", "--group-by", "source").out.startswith("batch\n")
+    assert typed("history", "nobody", "--group-by", "source").code == 1
+    assert "'source', 'kind', 'client'" in typed("history", "--group-by", "size").err
+
+
+def test_totals_of_other_audiences_have_no_change_and_begin_where_something_was_there(
+    typed: Typed, keep: Keep, tmp_path: Path
+) -> None:
+    keep("batch", 9, {"a": ("A", None), "b": ("B", 10)})
+    keep("whop", 9, {"w": ("W", 5)})
+    keep("batch", 0, {"a": ("A", 90_000), "b": ("B", 10), "c": ("C", 5_000)})
+    keep("whop", 0, {"w": ("W", 7)})
+    out = typed("history", "--group-by", "source").out
+    assert [line.split()[:2] for line in out.splitlines()[1:3]][1] == ["7", "+2"]
+    assert "95,000" not in out
+    assert "\nNo change is given where the first and the last total are not of the same audiences" in out
+    alone = typed("history", "--group-by", "source", "--sources", "batch").out
+    assert " net." not in alone
+    assert "95,010 at " in alone
+    assert typed("history", "--group-by", "source", "--html", str(tmp_path / "page.html")).code == 0
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert (page.count('"has_change": false'), page.count('"has_change": true')) == (2, 1)
+    born = typed("history", "c", "--group-by", "source", "--json").json["groups"]
+    assert [point["sum_of_sizes"] for point in born[0]["history"]] == [5_000]
+    assert "the only moment that is stored" in typed("history", "c", "--group-by", "source").out
+
+
+def test_a_source_that_joins_a_total_later_is_named_beside_it(typed: Typed, keep: Keep) -> None:
+    for days_ago in (9, 0):
+        keep("batch", days_ago, {"a": ("A", 100)})
+    keep("whop", 4, {"w": ("W", 10)})
+    ran = typed("history", "--group-by", "client", "--csv")
+    assert ran.code == 0
+    assert f"whop from {days_before(4):%Y-%m-%d}" in ran.err
+    assert f"whop since {days_before(4):%Y-%m-%d}" in ran.err
+    assert typed("history", "--group-by", "client", "--json").json["notes"] == [
+        line.removeprefix("audience-mcp: ") for line in ran.err.splitlines()
+    ]
+
+
+def test_without_any_key_history_shows_all_that_is_stored(
+    typed: Typed, keep: Keep, monkeypatch: pytest.MonkeyPatch, sandbox: Switched
+) -> None:
+    keep("batch", 9, {"a": ("A", 100)})
+    keep("whop", 0, {"w": ("W", 10)})
+    for name in sandbox.environment("http://127.0.0.1:1"):
+        monkeypatch.delenv(name)
+    assert {each["ref"] for each in typed("history", "--json").json["audiences"]} == {"batch:a", "whop:w"}
+    narrowed = typed("history", "--sources", "Whop", "--json").json["audiences"]
+    assert [each["ref"] for each in narrowed] == ["whop:w"]
+    totals = typed("history", "--group-by", "kind", "--json").json["groups"]
+    assert [(each["key"], each["history"][-1]["sum_of_sizes"]) for each in totals] == [("audience", 110)]
+    assert typed("history", "--sources", "brevo").code == 2
+
+
+def test_history_finds_an_audience_by_its_vendors_own_id_too(
+    typed: Typed, keep: Keep, monkeypatch: pytest.MonkeyPatch, sandbox: Switched
+) -> None:
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_made_up")
+    keep("klaviyo", 3, {"segment-Yx12ab": ("Night owls", 100), "list-Zz34cd": ("Early birds", 7)})
+    assert typed("history", "Yx12ab").out.startswith("Night owls  [klaviyo:segment-Yx12ab]\n")
+    totals = typed("history", "Yx12ab", "--group-by", "source", "--json").json["groups"]
+    assert [each["history"][-1]["sum_of_sizes"] for each in totals] == [100]
+    monkeypatch.delenv("KLAVIYO_API_KEY")  # a vendor of which nothing is configured
+    assert typed("history", "Zz34cd").out.startswith("Early birds  [klaviyo:list-Zz34cd]\n")
+
+
+@pytest.mark.parametrize("by", ["source", "kind", "client"])
+def test_the_last_total_is_the_one_that_list_has_now(typed: Typed, by: str) -> None:
+    sources = "mailchimp,meta,klaviyo"
+    listed = typed("list", "--sandbox", "--sources", sources, "--group-by", by, "--json").json["groups"]
+    over_time = typed("history", "--sandbox", "--sources", sources, "--group-by", by, "--json").json["groups"]
+    figures = ("sum_of_sizes", "sum_max", "unknown_sizes")
+    assert {each["key"]: [each["history"][-1].get(name) for name in figures] for each in over_time} == {
+        each["key"]: [each.get(name) for name in figures] for each in listed
+    }
 
 
 def test_history_as_a_page_holds_every_moment(typed: Typed, keep: Keep, tmp_path: Path) -> None:
@@ -221,12 +310,15 @@ def test_list_tells_changes_the_two_moments_and_what_is_new_or_gone(
     assert "+1,234" in ran.out
     assert "gone: Old campaign [batch:gone], 55 then" in ran.out
     assert f"{days_before(8):%Y-%m-%d}" in ran.out.partition("Compared:")[2]
-    assert "net, not people added" in ran.out
+    assert "not people added" in ran.out
 
     compared = ("list", "--sources", "batch", "--compare-to", day, "--csv")
     head, line = csv.reader(typed(*compared).out.splitlines())
-    assert head[-2:] == ["size_then", "change"]
-    assert line[-2:] == [str(row["nb_ids"] - 1_234), "1234"]
+    then = row["nb_ids"] - 1_234
+    assert head[-5:] == ["size_then", "change", "change_pct", "compared_to", "then_from"]
+    assert line[-5:-2] == [str(then), "1234", str(round(123_400 / then, 1))]
+    assert line[-2].startswith(f"{days_before(8):%Y-%m-%d}T")
+    assert line[-1] == ""
     head, line = csv.reader(typed(*compared, "--group-by", "source").out.splitlines())
     assert (head[-2:], line[-1]) == (["sum_then", "change"], "1234")
 
@@ -259,6 +351,14 @@ def test_store_says_where_since_when_and_of_what(typed: Typed, keep: Keep, folde
     assert os.environ["BATCH_REST_API_KEY"] not in ran.out + json.dumps(told)
 
 
+def test_store_can_be_narrowed_to_sources(typed: Typed, keep: Keep) -> None:
+    keep("batch", 30, {"a": ("A", 1)})
+    keep("whop", 30, {"w": ("W", 1)})
+    told = typed("store", "--sources", "batch", "--json").json["histories"]
+    assert [each["source"] for each in told] == ["batch"]
+    assert typed("store", "--sources", "nobody").code == 2
+
+
 def test_clear_needs_a_yes_where_nobody_can_be_asked_and_then_forgets_all(typed: Typed, keep: Keep) -> None:
     keep("batch", 30, {"a": ("A", 1)})
     ran = typed("store", "clear")
@@ -276,6 +376,39 @@ def test_clear_forgets_one_source_and_no_other(typed: Typed, keep: Keep) -> None
     ran = typed("store", "clear", "--source", "bach", "--yes")
     assert ran.code == 2
     assert "batch" in ran.err
+
+
+def test_clear_says_how_much_went_and_takes_what_is_no_longer_configured(
+    typed: Typed, keep: Keep, sandbox: Switched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep("whop", 30, {"w": ("W", 1), "v": ("V", 2)})
+    assert typed("list", "--sources", "whop,batch", "--limit", "0").code in (0, 3)
+    monkeypatch.delenv("WHOP_API_KEY")
+    stored = typed("store").out
+    assert "no longer configured" not in stored  # one of its variables is still there
+    assert [each["ref"] for each in typed("history", "--json").json["audiences"]][:1] != []
+    monkeypatch.delenv("WHOP_ACCOUNT_ID")
+    assert "whop (no longer configured)" in typed("store").out
+    assert {"whop:w", "whop:v"} <= {each["ref"] for each in typed("history", "--json").json["audiences"]}
+    ran = typed("store", "clear", "--source", "whop", "--yes")
+    assert ran.code == 0
+    audiences = int(ran.out.split("the history of ")[1].split()[0].replace(",", ""))
+    assert "Forgotten of whop: 1 reading, " in ran.out
+    assert audiences >= 2
+    assert "whop" not in typed("store").out
+    again = typed("store", "clear", "--source", "whop", "--yes")
+    assert (again.code, "batch" in again.err) == (2, True)
+
+
+def test_a_vendor_without_any_variable_shows_all_that_is_stored_of_it(
+    typed: Typed, keep: Keep, sandbox: Switched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep("commbox", 3, {"1": ("One", 5)})
+    for name in ("COMMBOX_API_KEY", "BATCH_REST_API_KEY", "BATCH_PROJECT_KEY", "SMALLEST_API_KEY"):
+        monkeypatch.delenv(name)
+    for name in ("WHOP_API_KEY", "WHOP_ACCOUNT_ID"):
+        monkeypatch.delenv(name)
+    assert [each["ref"] for each in typed("history", "--json").json["audiences"]] == ["commbox:1"]
 
 
 def test_check_says_where_sizes_are_remembered(

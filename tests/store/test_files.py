@@ -18,7 +18,8 @@ from audience_mcp.store import default_folder, guard, open_store, sqlite
 from audience_mcp.store.filesystems import network_type
 from audience_mcp.store.sqlite import HISTORY, READINGS, SqliteStore
 from audience_mcp.store.store import Store
-from audience_mcp.store.values import StoredReading, from_ms
+from audience_mcp.store.stored import StoredReading, from_ms
+from tests.store.uses import find_baseline, find_reading, key_of, record, save_reading
 from tests.support.process import with_tests
 
 MOMENT = 1_795_000_000_000
@@ -29,10 +30,10 @@ pytestmark = pytest.mark.anyio
 async def use(store: Store, rows: list[Row] = ROWS) -> tuple[bool, bool]:
     """Save and find again, record and compare: whether the readings, and whether the history, did it."""
     reading = StoredReading(rows, from_ms(MOMENT), 1, 1, 1)
-    await store.save_reading("k", reading)
-    found = await store.find_reading("k")
-    await store.record("x", rows, from_ms(MOMENT))
-    baseline = await store.baseline("x", from_ms(MOMENT), from_ms(MOMENT + 1))
+    await save_reading(store, "k", reading)
+    found = await find_reading(store, "k")
+    await record(store, "x", rows, from_ms(MOMENT))
+    baseline = await find_baseline(store, "x", from_ms(MOMENT), from_ms(MOMENT + 1))
     return found is not None, baseline is not None and len(baseline.audiences) == len(rows)
 
 
@@ -121,7 +122,7 @@ async def test_damaged_history_is_moved_aside_whole_and_a_new_one_begins(
     }[damage]
     (folder / HISTORY).write_bytes(damaged)
     store = open_store(str(folder))
-    await store.baseline("x", from_ms(MOMENT), from_ms(MOMENT + 1))
+    await find_baseline(store, "x", from_ms(MOMENT), from_ms(MOMENT + 1))
     assert await use(store) == (True, True)
     note = store.take_note()
     assert note is not None
@@ -157,8 +158,13 @@ async def test_a_locked_store_is_done_without_and_used_again_when_it_is_free(
     note = store.take_note()
     assert note is not None
     assert "locked" in note
+    assert store.find_passed() == set()
     assert await use(store) == (True, True)
+    assert await store.pace(lambda shared: True)
     assert store.take_note() is None
+    # Another reader of notes who was there is told, and one who comes now is not: it is free again.
+    assert store.take_note(set()) == note
+    assert store.take_note(store.find_passed()) is None
 
 
 async def test_a_store_that_failed_is_left_alone_for_a_while(folder: Path) -> None:
@@ -187,17 +193,17 @@ async def test_a_full_disk_is_done_without_and_nothing_stored_is_lost(tmp_path: 
         with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(b"x" * 4096)
-        await store.save_reading("k2", StoredReading(ROWS, from_ms(MOMENT), 1, 1, 1))
-        assert not await store.record("x", ROWS, from_ms(MOMENT + 1000))
+        await save_reading(store, "k2", StoredReading(ROWS, from_ms(MOMENT), 1, 1, 1))
+        assert not await record(store, "x", ROWS, from_ms(MOMENT + 1000))
         note = store.take_note()
         assert note is not None
         assert "disk is full" in note
         await store.aclose()
         filler.unlink()
         again = open_store(str(folder))
-        assert await again.find_reading("k") is not None
-        assert await again.find_reading("k2") is None
-        baseline = await again.baseline("x", from_ms(MOMENT * 2), from_ms(MOMENT * 2))
+        assert await find_reading(again, "k") is not None
+        assert await find_reading(again, "k2") is None
+        baseline = await find_baseline(again, "x", from_ms(MOMENT * 2), from_ms(MOMENT * 2))
         assert baseline is not None
         assert (baseline.as_of, len(baseline.audiences)) == (from_ms(MOMENT), 100)
         await again.aclose()
@@ -231,9 +237,9 @@ async def test_a_read_only_file_system_is_told_and_done_without(tmp_path: Path) 
         await first.aclose()
         make_read_only(tmp_path / "fixed")
         store = open_store(str(folder))
-        await store.save_reading("k", StoredReading(ROWS, from_ms(MOMENT), 1, 1, 1))
+        await save_reading(store, "k", StoredReading(ROWS, from_ms(MOMENT), 1, 1, 1))
         # What is there can still be read.
-        baseline = await store.baseline("x", from_ms(MOMENT), from_ms(MOMENT + 1))
+        baseline = await find_baseline(store, "x", from_ms(MOMENT), from_ms(MOMENT + 1))
         assert baseline is not None
         note = store.take_note()
         assert note is not None
@@ -256,7 +262,7 @@ async def test_files_deleted_while_it_runs_are_made_anew(folder: Path, whole: bo
             (folder / f"{name}{suffix}").unlink(missing_ok=True)
     if whole:
         os.rmdir(folder)
-    assert await store.find_reading("k") is None
+    assert await find_reading(store, "k") is None
     assert await use(store) == (True, True)
     assert (folder / HISTORY).stat().st_size > 0
     assert store.take_note() is None
@@ -298,16 +304,16 @@ async def test_on_a_network_file_system_no_file_is_made(
 
 async def test_what_has_a_key_in_it_is_never_written_as_it_is(folder: Path) -> None:
     store = open_store(str(folder))
-    key = await store.key_of("batch", "https://api.batch.com", "canary-key-0123456789")
-    other = await store.key_of("batch", "https://api.batch.com", "canary-key-0123456780")
+    key = await key_of(store, "batch", "https://api.batch.com", "canary-key-0123456789")
+    other = await key_of(store, "batch", "https://api.batch.com", "canary-key-0123456780")
     assert key is not None
     assert (len(key), key == other) == (16, False)
-    await store.save_reading(f"batch:{key}", StoredReading(ROWS, from_ms(MOMENT), 1, 1, 1))
-    await store.take_turn(key, "", [(1, 1.0)])
+    await save_reading(store, f"batch:{key}", StoredReading(ROWS, from_ms(MOMENT), 1, 1, 1))
+    await store.shared(lambda shared: shared.take_turn(key, "", [(1, 1.0)]))
     await store.aclose()
     secrets = "batch", "https://api.batch.com", "canary-key-0123456789"
-    assert await open_store(str(folder)).key_of(*secrets) == key
-    assert await open_store(str(folder) + "2").key_of(*secrets) != key
+    assert await key_of(open_store(str(folder)), *secrets) == key
+    assert await key_of(open_store(str(folder) + "2"), *secrets) != key
     assert files(folder)
     for file in files(folder):
         assert b"canary" not in file.read_bytes()
@@ -315,5 +321,5 @@ async def test_what_has_a_key_in_it_is_never_written_as_it_is(folder: Path) -> N
 
 def test_opening_files_twice_in_one_process_is_the_same_store(folder: Path) -> None:
     one, other = SqliteStore(folder), SqliteStore(folder)
-    assert one.shared(lambda part: part.secret()) == other.shared(lambda part: part.secret())
+    assert one.shared(lambda part: part.key_of("a")) == other.shared(lambda part: part.key_of("a"))
     assert set(one.bytes()) == {"readings", "history"}

@@ -7,11 +7,11 @@ import plistlib
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.commands import run_here
 from tests.support.process import environment
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")
@@ -23,13 +23,10 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("line", blocks("sh")[0].splitlines())
-def test_each_command_of_the_guide_answers(line: str, tmp_path: Path) -> None:
+def test_each_command_of_the_guide_answers(line: str) -> None:
     words = shlex.split(line.partition(" > ")[0])
     assert words[0] == "audience-mcp"
-    command = shlex.join([sys.executable, "-m", "audience_mcp", *words[1:], "--sandbox"])
-    done = subprocess.run(
-        ["bash", "-c", command], env=environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
+    done = run_here([*words[1:], "--sandbox"], environment())
     assert done.returncode == 0, done.stderr
 
 

@@ -11,7 +11,8 @@ import pytest
 from audience_mcp.core.audience import Row
 from audience_mcp.store import guard, open_store
 from audience_mcp.store.store import Store
-from audience_mcp.store.values import StoreError, from_ms
+from audience_mcp.store.stored import StoreError, from_ms
+from tests.store.uses import find_baseline, find_reading, record
 from tests.support.postgres import ADDRESS, schema
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed: pip install -e '.[test]'")
@@ -29,13 +30,13 @@ async def test_a_database_that_was_restarted_is_used_again_at_once(address: str)
 
     backend = PostgresStore(address)
     store = Store(lambda told: backend)
-    assert await store.record("x", [Row("a", "a", 1)], from_ms(1000))
+    assert await record(store, "x", [Row("a", "a", 1)], from_ms(1000))
     pid = backend._db.query("SELECT pg_backend_pid()")[0][0]
     with psycopg.connect(ADDRESS, autocommit=True) as other:  # a server ends its connections so when it stops
         assert other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,)).fetchone() == (True,)
-    assert await store.record("x", [Row("a", "a", 2)], from_ms(2000))
+    assert await record(store, "x", [Row("a", "a", 2)], from_ms(2000))
     assert store.take_note() is None
-    baseline = await store.baseline("x", from_ms(1000), from_ms(5000))
+    baseline = await find_baseline(store, "x", from_ms(1000), from_ms(5000))
     assert baseline is not None
     assert baseline.audiences["a"].size == 1
     await store.aclose()
@@ -48,8 +49,8 @@ async def test_a_database_that_is_down_is_given_up_soon_and_its_password_is_told
         closed.bind(("127.0.0.1", 0))
         store = open_store(f"postgresql://user:canary-password@127.0.0.1:{closed.getsockname()[1]}/x")
         begun = time.monotonic()
-        assert await store.find_reading("k") is None
-        assert await store.find_reading("k") is None
+        assert await find_reading(store, "k") is None
+        assert await find_reading(store, "k") is None
         assert time.monotonic() - begun < 5
     note = store.take_note()
     assert note is not None
@@ -62,7 +63,7 @@ async def test_a_database_that_accepts_and_says_nothing_is_given_up_soon() -> No
     with socket.create_server(("127.0.0.1", 0)) as silent:
         store = open_store(f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x?sslmode=disable")
         begun = time.monotonic()
-        assert await store.find_reading("k") is None
+        assert await find_reading(store, "k") is None
         assert time.monotonic() - begun < guard.WITHIN_S + 1
     assert store.take_note() is not None
 
@@ -72,12 +73,14 @@ async def test_a_lock_that_is_held_too_long_is_not_waited_for(
 ) -> None:
     from audience_mcp.store import postgres
 
-    monkeypatch.setattr(postgres, "STATEMENT_MS", 100)
+    first = open_store(address)
+    assert await find_reading(first, "k") is None
+    await first.aclose()
+    monkeypatch.setattr(postgres, "STATEMENT_MS", 1000)
     store = open_store(address)
-    assert await store.find_reading("k") is None
     with psycopg.connect(address) as other:
         other.execute("LOCK TABLE audience_mcp_readings")
-        assert await store.find_reading("k") is None
+        assert await find_reading(store, "k") is None
     note = store.take_note()
     assert note is not None
     assert "does not answer in time" in note
@@ -86,12 +89,12 @@ async def test_a_lock_that_is_held_too_long_is_not_waited_for(
 
 async def test_tables_of_a_newer_version_are_left_as_they_are(address: str) -> None:
     first = open_store(address)
-    assert await first.record("x", [Row("a", "a", 1)], from_ms(1000))
+    assert await record(first, "x", [Row("a", "a", 1)], from_ms(1000))
     await first.aclose()
     with psycopg.connect(address, autocommit=True) as other:
         other.execute("UPDATE audience_mcp_versions SET version = 99")
     store = open_store(address)
-    assert not await store.record("x", [Row("a", "a", 2)], from_ms(2000))
+    assert not await record(store, "x", [Row("a", "a", 2)], from_ms(2000))
     note = store.take_note()
     assert note is not None
     assert "newer audience-mcp" in note
@@ -106,5 +109,5 @@ def test_where_it_is_is_told_without_user_and_password(address: str) -> None:
         "postgresql://db.example:5433/audiences"
     )
     with pytest.raises(StoreError) as raised:
-        PostgresStore("postgresql://user:secret@127.0.0.1:1/x").shared(lambda part: part.secret())
+        PostgresStore("postgresql://user:secret@127.0.0.1:1/x").shared(lambda part: part.key_of("a"))
     assert "secret" not in str(raised.value)

@@ -15,10 +15,11 @@ import pytest
 
 from audience_mcp.store.database import new_holder
 from audience_mcp.store.guard import Backend
-from audience_mcp.store.shared import STIRRED_WITHIN_S
+from audience_mcp.store.shared import RENEWED_WITHIN_S
 from audience_mcp.store.sqlite import SqliteStore
-from audience_mcp.store.values import to_ms
+from audience_mcp.store.stored import Baseline, to_ms
 from tests.store.conftest import HandClock
+from tests.store.uses import owner, take_lease
 from tests.store.worker import RATE, ROWS, open_at
 from tests.support.postgres import schema
 from tests.support.process import with_tests
@@ -72,24 +73,24 @@ def test_a_reader_that_is_killed_is_replaced_at_once(where: str) -> None:
     store = open_at(where)
     with worker("hold_lease", where) as reader:
         assert line_of(reader) == "True"
-        assert not store.shared(lambda part: part.take_lease("k", new_holder()))
+        assert not store.shared(lambda part: take_lease(part, "k", new_holder()))
         reader.kill()
         reader.wait(WITHIN_S)
-        assert store.shared(lambda part: part.take_lease("k", new_holder()))
+        assert store.shared(lambda part: take_lease(part, "k", new_holder()))
     store.close()
 
 
-def test_a_reader_that_hangs_is_replaced_once_it_has_not_stirred_for_long(tmp_path: Path) -> None:
+def test_a_reader_that_hangs_is_replaced_once_it_has_not_renewed_for_long(tmp_path: Path) -> None:
     clock = HandClock()
     with worker("hold_lease", str(tmp_path)) as reader:
         assert line_of(reader) == "True"
         os.kill(reader.pid, signal.SIGSTOP)
         store = SqliteStore(tmp_path, clock)
-        (stirred,) = SqliteStore(tmp_path)._readings.query("SELECT stirred FROM audience_mcp_leases")[0]
-        clock.time = stirred + STIRRED_WITHIN_S - 1
-        assert not store.shared(lambda part: part.take_lease("k", new_holder()))
+        (renewed,) = SqliteStore(tmp_path)._readings.query("SELECT renewed FROM audience_mcp_leases")[0]
+        clock.time = renewed + RENEWED_WITHIN_S - 1
+        assert not store.shared(lambda part: take_lease(part, "k", new_holder()))
         clock.time += 1
-        assert store.shared(lambda part: part.take_lease("k", new_holder()))
+        assert store.shared(lambda part: take_lease(part, "k", new_holder()))
         store.close()
 
 
@@ -111,8 +112,8 @@ def _assert_whole(store: Backend) -> None:
     assert {row.size for row in reading.rows} == {to_ms(reading.as_of) - 1_795_000_000_000}
     assert len(reading.rows) == ROWS
     for point in store.history(lambda part: part._tables.points(1)):
-        baseline = store.history(lambda part, point=point: part.baseline("x", point, 2**50))  # type: ignore[misc]
-        assert baseline is not None
+        baseline = store.history(lambda part, point=point: part.baseline(owner(), point, 2**50))  # type: ignore[misc]
+        assert isinstance(baseline, Baseline)
         assert {past.size for past in baseline.audiences.values()} == {point - 1_795_000_000_000}
         assert len(baseline.audiences) == ROWS
     if isinstance(store, SqliteStore):
@@ -130,4 +131,4 @@ def test_two_processes_that_make_a_store_at_once_make_one(where: str) -> None:
             each.stdin.flush()
         first, second = line_of(a), line_of(b)
     assert first == second
-    assert len(first.split()[0]) == 64
+    assert len(first.split()[0]) == 16

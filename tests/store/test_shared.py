@@ -10,16 +10,17 @@ import pytest
 from audience_mcp.core.audience import Row
 from audience_mcp.store.database import new_holder
 from audience_mcp.store.guard import Backend
-from audience_mcp.store.shared import STIRRED_WITHIN_S
-from audience_mcp.store.values import StoredCount, StoredReading, Turn, from_ms
+from audience_mcp.store.shared import RENEWED_WITHIN_S
+from audience_mcp.store.stored import StoredCount, StoredReading, Turn, from_ms
 from tests.store.conftest import HandClock, Open
+from tests.store.uses import take_lease
 
 ROWS = [
     Row("a1", "VIP", 1200),
     Row("a2", "Ünïcode 🛍️", None, size_note="not counted", type="dynamic", status="failed"),
     Row("a3", "a range", 10, size_max=20, kind="list", part_of="a1", description="long", created=1795000000),
-    Row("a4", "pending", size_pending=True, details={"a": [1, {"b": None}], "c": "\ud800 half a pair"}),
-    Row("a5", "zero", 0, updated="2026-01-01", details={"x": 1.5}),
+    Row("a4", "pending", size_pending=True, detail_pairs=("a", [1, {"b": None}], "c", "\ud800 half a pair")),
+    Row("a5", "zero", 0, updated="2026-01-01", detail_pairs=("x", 1.5)),
 ]
 
 
@@ -30,7 +31,7 @@ def reading(clock: HandClock, rows: list[Row] = ROWS, **ago: float) -> StoredRea
 
 
 def save(store: Backend, key: str, read: StoredReading) -> None:
-    store.shared(lambda part: part.save_reading(key, read))
+    store.shared(lambda part: part.save_reading(key, read, key.partition(":")[0]))
 
 
 def find(store: Backend, key: str, within: float | None = None) -> StoredReading | None:
@@ -54,7 +55,7 @@ def test_another_process_finds_a_reading_just_as_it_was(opened: Open, clock: Han
 
 
 def test_a_size_of_one_and_true_stay_what_they_are(store: Backend, clock: HandClock) -> None:
-    rows = [Row("a", "a", 1, details={"on": True}), Row("b", "b", 1, details={"on": 1})]
+    rows = [Row("a", "a", 1, detail_pairs=("on", True)), Row("b", "b", 1, detail_pairs=("on", 1))]
     save(store, "k", reading(clock, rows))
     found = find(store, "k")
     assert found is not None
@@ -164,56 +165,56 @@ def test_a_clock_set_back_makes_a_pause_no_longer_than_it_was(store: Backend, cl
 
 def test_one_alone_reads_a_source_until_it_says_that_it_is_done(opened: Open) -> None:
     one, other = opened(), opened()
-    assert one.shared(lambda part: part.take_lease("k", "one"))
-    assert not other.shared(lambda part: part.take_lease("k", "other"))
-    assert other.shared(lambda part: part.take_lease("another", "other"))
+    assert one.shared(lambda part: take_lease(part, "k", "one"))
+    assert not other.shared(lambda part: take_lease(part, "k", "other"))
+    assert other.shared(lambda part: take_lease(part, "another", "other"))
     other.shared(lambda part: part.release_lease("k", "other"))  # not its own: nothing happens
-    assert not other.shared(lambda part: part.take_lease("k", "other"))
+    assert not other.shared(lambda part: take_lease(part, "k", "other"))
     one.shared(lambda part: part.release_lease("k", "one"))
-    assert other.shared(lambda part: part.take_lease("k", "other"))
+    assert other.shared(lambda part: take_lease(part, "k", "other"))
 
 
 def test_a_reader_that_stirs_keeps_its_place_and_one_that_does_not_is_replaced(
     opened: Open, clock: HandClock
 ) -> None:
     one, other = opened(), opened()
-    one.shared(lambda part: part.take_lease("k", "one"))
+    one.shared(lambda part: take_lease(part, "k", "one"))
     for _ in range(3):
-        clock.time += STIRRED_WITHIN_S - 1
-        assert not other.shared(lambda part: part.take_lease("k", "other"))
+        clock.time += RENEWED_WITHIN_S - 1
+        assert not other.shared(lambda part: take_lease(part, "k", "other"))
         one.shared(lambda part: part.renew_lease("k", "one"))
-    clock.time += STIRRED_WITHIN_S
-    assert other.shared(lambda part: part.take_lease("k", "other"))
+    clock.time += RENEWED_WITHIN_S
+    assert other.shared(lambda part: take_lease(part, "k", "other"))
     one.shared(lambda part: part.renew_lease("k", "one"))
     one.shared(lambda part: part.release_lease("k", "one"))  # too late: it is the other's now
-    assert not one.shared(lambda part: part.take_lease("k", "one"))
+    assert not one.shared(lambda part: take_lease(part, "k", "one"))
 
 
 def test_a_reader_whose_process_has_ended_is_replaced_at_once(store: Backend) -> None:
     host, _, _ = new_holder().split(" ")
-    assert store.shared(lambda part: part.take_lease("k", f"{host} 4194305 x"))
-    assert store.shared(lambda part: part.take_lease("k", new_holder()))
+    assert store.shared(lambda part: take_lease(part, "k", f"{host} 4194305 x"))
+    assert store.shared(lambda part: take_lease(part, "k", new_holder()))
 
 
 def test_a_reader_of_another_host_is_not_taken_for_dead_by_its_process_number(store: Backend) -> None:
-    assert store.shared(lambda part: part.take_lease("k", "elsewhere 4194305 x"))
-    assert not store.shared(lambda part: part.take_lease("k", new_holder()))
+    assert store.shared(lambda part: take_lease(part, "k", "elsewhere 4194305 x"))
+    assert not store.shared(lambda part: take_lease(part, "k", new_holder()))
 
 
 def test_whoever_wants_a_newer_reading_waits_only_for_one_that_has_just_begun(
     store: Backend, clock: HandClock
 ) -> None:
-    store.shared(lambda part: part.take_lease("k", "one"))
+    store.shared(lambda part: take_lease(part, "k", "one"))
     clock.time += 9
-    assert not store.shared(lambda part: part.take_lease("k", "other", 10))
+    assert not store.shared(lambda part: take_lease(part, "k", "other", 10))
     clock.time += 1
-    assert store.shared(lambda part: part.take_lease("k", "other", 10))
+    assert store.shared(lambda part: take_lease(part, "k", "other", 10))
 
 
 def test_after_a_clock_set_back_a_lease_is_no_obstacle(store: Backend, clock: HandClock) -> None:
-    store.shared(lambda part: part.take_lease("k", "one"))
+    store.shared(lambda part: take_lease(part, "k", "one"))
     clock.time -= 3600
-    assert store.shared(lambda part: part.take_lease("k", "other"))
+    assert store.shared(lambda part: take_lease(part, "k", "other"))
 
 
 def test_counted_sizes_are_kept_with_when_they_were_counted(opened: Open, clock: HandClock) -> None:
@@ -244,15 +245,15 @@ def test_a_later_count_takes_the_place_of_an_earlier_one(store: Backend, clock: 
 
 
 def test_the_secret_is_the_same_for_all_and_another_in_another_store(opened: Open, store: Backend) -> None:
-    secret = store.shared(lambda part: part.secret())
-    assert len(secret) == 32
-    assert opened().shared(lambda part: part.secret()) == secret
+    key = store.shared(lambda part: part.key_of("a"))
+    assert len(key) == 16
+    assert opened().shared(lambda part: part.key_of("a")) == key
 
 
 def test_clearing_some_keys_leaves_the_others(store: Backend, clock: HandClock) -> None:
     for key in ("batch:1", "whop:1"):
         save(store, key, reading(clock))
-    store.shared(lambda part: part.clear(["batch:1"]))
-    assert [key for key, _ in store.shared(lambda part: part.readings())] == ["whop:1"]
+    assert store.shared(lambda part: part.clear(["batch"])) == 1
+    assert [source for source, _ in store.shared(lambda part: part.readings())] == ["whop"]
     store.shared(lambda part: part.clear())
     assert store.shared(lambda part: part.readings()) == []

@@ -11,7 +11,8 @@ from audience_mcp.core.audience import Row
 from audience_mcp.store.database import new_holder
 from audience_mcp.store.guard import Backend
 from audience_mcp.store.sqlite import SqliteStore
-from audience_mcp.store.values import StoredReading, from_ms
+from audience_mcp.store.stored import StoredReading, from_ms
+from tests.store.uses import owner, take_lease
 
 RATE = (1, 0.05)
 ROWS = 3000
@@ -47,7 +48,7 @@ def take_turns(where: str, number: int) -> None:
 def hold_lease(where: str) -> None:
     """Read a source for ever."""
     store = open_at(where)
-    print(store.shared(lambda part: part.take_lease("k", new_holder())), flush=True)
+    print(store.shared(lambda part: take_lease(part, "k", new_holder())), flush=True)
     sys.stdin.read()
 
 
@@ -62,8 +63,8 @@ def write(where: str) -> None:
 def _write_one(store: Backend, number: int) -> None:
     rows = [Row(f"a{n}", f"Audience {n}", number) for n in range(ROWS)]
     moment = 1_795_000_000_000 + number
-    store.history(lambda part: part.record("x", rows, moment))
-    store.shared(lambda part: part.save_reading("k", StoredReading(rows, from_ms(moment), 1, 1, 1)))
+    store.history(lambda part: part.record(owner(), rows, moment))
+    store.shared(lambda part: part.save_reading("k", StoredReading(rows, from_ms(moment), 1, 1, 1), "acme"))
 
 
 def make(where: str) -> None:
@@ -72,7 +73,7 @@ def make(where: str) -> None:
     sys.stdin.readline()
     store = open_at(where)
     print(
-        store.shared(lambda part: part.secret()).hex(), store.history(lambda part: part.spans()), flush=True
+        store.shared(lambda part: part.key_of("a")), store.history(lambda part: part.contents()), flush=True
     )
 
 

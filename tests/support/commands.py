@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import anyio.from_thread
 import pytest
 
-from audience_mcp.cli import run
+from audience_mcp.cli.app import run
 from audience_mcp.core import logs
 from audience_mcp.sandbox import Answer, Asked, Sandbox
 from audience_mcp.sandbox.app import serve
@@ -53,7 +57,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             for v in s.variables
         ):
             monkeypatch.delenv(name)
-    monkeypatch.setattr(logs, "set_up", lambda level, redactor: None)
+    monkeypatch.setattr(logs, "set_up", lambda *given: None)
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("AUDIENCE_MCP_STORE", "off")
 
@@ -79,3 +83,18 @@ def typed(bare_environment: None, capsys: pytest.CaptureFixture[str]) -> Any:
         return Ran(code, captured.out, captured.err)
 
     return run_it
+
+
+def run_here(arguments: Sequence[str], variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """What a command does where these variables alone are set, run in this process: one of its own takes
+    most of a second to start. The log is left as the test runner has it.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, variables, clear=True),
+        mock.patch.object(logs, "set_up"),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        code = apart(run, arguments)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())

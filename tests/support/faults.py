@@ -38,7 +38,8 @@ _RESPONSE_TIME = "2026-11-20T07:51:52.2581942Z"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One request: of which vendor, for `list` or `one`, which page (from 1), over which connection."""
+    """One request: of which vendor, for `list`, `segments` (Batch's) or `one`, which page (from 1), over
+    which connection."""
 
     vendor: str
     kind: str
@@ -271,9 +272,10 @@ class FaultServer:
         if self.per_page and size_is and size_is in meant.query:
             meant = replace(meant, query={**meant.query, size_is: [str(self.per_page)]})
         answer = self.sandbox.answer(meant)
-        if not one and (following := cursor_of(vendor, answer.body)):
+        kind = "one" if one else "segments" if asked.path.endswith("/segments/list") else "list"
+        if kind == "list" and (following := cursor_of(vendor, answer.body)):
             self._pages.setdefault((vendor, following), page + 1)
-        return Seen(vendor, "one" if one else "list", 0 if one else page, asked, target, connection), answer
+        return Seen(vendor, kind, 0 if one else page, asked, target, connection), answer
 
     async def close(self) -> None:
         """Hang up on everyone."""

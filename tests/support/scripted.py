@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import anyio
 
 from audience_mcp.catalog.catalog import Catalog, open_catalog
 from audience_mcp.config import Account, Configuration, Settings, Source
-from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import VendorError
-from audience_mcp.core.values import as_count
-from audience_mcp.sources.pager import Fetch
+from audience_mcp.sources.talk import Fetch
+from audience_mcp.store import SAVED_WITHIN_S
 from audience_mcp.store.store import Store
-from audience_mcp.vendors import Page, Request, Setting, Values, Vendor, array_at, as_object, cursor_at
+from audience_mcp.vendors import Cursor, Fields, Header, Listing, One, Request, Setting, Vendor
 from tests.support.clock import FakeClock
 
 
@@ -25,37 +24,30 @@ class Acme(Vendor):
 
     name = "acme"
     title = "Acme"
-    settings = (Setting("base_url", ("ACME_BASE_URL",), "Base URL", default="https://acme.example"),)
-    size_counts = "people"
-    id_shape = re.compile(r"a[0-9]+")
-
-    def list_request(self, values: Values) -> Request:
-        return Request("list")
-
-    def page(self, body: object, request: Request) -> Page:
-        body = as_object(body)
-        cursor = cursor_at(body, "next")
-        following = Request("list", {"after": cursor}) if cursor else None
-        return Page(array_at(body, "rows"), bool(cursor), following, body.get("count"))
-
-    def row(self, raw: Mapping[str, object], id: str) -> Row:
-        name, size = str(raw.get("name") or id), as_count(raw.get("size"))
-        return Row(id, name, size, created=raw.get("created"), updated=raw.get("updated"))
+    settings: ClassVar[tuple[Setting, ...]] = (
+        Setting("base_url", ("ACME_BASE_URL",), "Base URL", default="https://acme.example"),
+    )
+    auth = Header("X-Acme", "open to all")
+    listings = (
+        Listing(
+            "list",
+            rows="rows",
+            total="count",
+            paging=Cursor("next", "after", absent_is_end=True),
+            fields=Fields("size", created="created", updated="updated"),
+            counts="people",
+            ids="a[0-9]+",
+        ),
+    )
 
 
 class Direct(Acme):
-    """The same, with a way to ask for one audience, whose answer lacks its size."""
+    """The same, with a way to request one audience, whose answer lacks its size."""
 
     name = "direct"
     title = "Direct"
-    id_is_generated = True
-    get_lacks_size = True
-
-    def get_request(self, id: str, values: Values) -> Request | None:
-        return Request(f"one/{id}")
-
-    def parse_one(self, body: object) -> list[object]:
-        return [body]
+    ids_are = "unmistakable"
+    listings = (replace(Acme.listings[0], one=One("one/{id}", lacks_size=True)),)
 
 
 class Script:
@@ -112,6 +104,7 @@ async def catalog_of(
     kinds: Mapping[str, Vendor] | None = None,
     values: Mapping[str, Mapping[str, str]] | None = None,
     store: Store | None = None,
+    saves_within_s: float = SAVED_WITHIN_S,
     **settings: Any,
 ) -> AsyncIterator[Catalog]:
     """A catalog with one source a script: all of one kind, or of `kinds` by name."""
@@ -126,7 +119,9 @@ async def catalog_of(
         return scripts[account.source].fetch
 
     configured = Configuration(Settings(**settings), tuple(map(source, scripts)), {one.name: one})
-    async with open_catalog(configured, clock=clock, connect=connect, store=store) as catalog:
+    async with open_catalog(
+        configured, clock=clock, connect=connect, store=store, saves_within_s=saves_within_s
+    ) as catalog:
         yield catalog
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tests.support.process import environment
@@ -56,13 +56,13 @@ def _own_terminal() -> None:
 def on_a_terminal(
     *arguments: str,
     columns: int,
-    typed: tuple[str, str] | None = None,
+    typed: Sequence[tuple[str, str]] | None = None,
     progress: bool = False,
     **variables: str,
 ) -> Seen:
     """Run `python -m audience_mcp` on a terminal; stderr goes there too only where `progress` is wanted.
 
-    typed: a text to wait for, and what is then typed.
+    typed: steps, each a text to wait for and what is then typed.
     """
     mine, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
@@ -75,13 +75,19 @@ def on_a_terminal(
         preexec_fn=_own_terminal,
     )
     os.close(its)
-    came = bytearray()
+    came, after = bytearray(), 0
+    steps = list(typed or ())
     try:
         for part in _parts(mine):
             came += part
-            if typed and typed[0].encode() in came and not (part and typed[1] == CTRL_C):
-                os.write(mine, typed[1].encode())
-                typed = typed if typed[1] == CTRL_C else None
+            if not steps:
+                continue
+            awaited, answer = steps[0]
+            place = came.find(awaited.encode(), after)
+            if place >= 0 and not (part and answer == CTRL_C):
+                os.write(mine, answer.encode())
+                after = place + len(awaited.encode())
+                steps = steps if answer == CTRL_C else steps[1:]
         return Seen(came.decode("utf-8"), process.wait(timeout=30))
     finally:
         os.close(mine)

@@ -1,7 +1,7 @@
 """What the adapters declare, written where it is told: `python -m tests.vendors.guide`.
 
-That is docs/vendors.md, server.json and the bundle's manifest. In the guide,
-the tables that begin with a line `<!-- declared: NAME -->` are made here; all else in it is written by hand.
+That is docs/vendors.md, the heads of the pages in docs/keys, server.json and the bundle's manifest. In the
+guides, what stands below a line `<!-- declared: NAME -->` is made here; all else in them is written by hand.
 """
 
 from __future__ import annotations
@@ -9,25 +9,33 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from audience_mcp.vendors import (
     Cursor,
+    Encoded,
     Listing,
     NextLink,
     Offset,
     PageNumber,
     Rate,
     Request,
+    Row,
     Setting,
+    Span,
     Values,
     Vendor,
 )
+from audience_mcp.vendors.key_pages import point_to_key_page
 from audience_mcp.vendors.registry import built_in_vendors
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs" / "vendors.md"
+KEYS = ROOT / "docs" / "keys"
+"""A page a vendor on how its key is made, and README.md, which lists them."""
 LONGEST = 60
 """Characters of a parameter that is shown in full."""
 
@@ -36,9 +44,10 @@ Table = Mapping[str, Mapping[str, str]]
 
 
 def values_of(vendor: Vendor) -> Values:
-    """For each setting its default, or its variable in braces."""
-    values = {s.role: s.default or f"{{{s.variables[0]}}}" for s in vendor.settings}
-    return {"token": "{token}", **values}
+    """For each setting its default, or its variable in braces where it must be set."""
+    groups = {role for group in vendor.needs_one_of for role in group}
+    needed = [s for s in vendor.settings if s.required or s.default or s.role in groups or s.secret]
+    return {"token": "{token}", **{s.role: s.default or f"{{{s.variables[0]}}}" for s in needed}}
 
 
 def settings(vendor: Vendor) -> dict[str, str]:
@@ -48,9 +57,14 @@ def settings(vendor: Vendor) -> dict[str, str]:
     ways = [" and ".join(needed[role] for role in group) for group in vendor.needs_one_of]
     groups = {role for group in vendor.needs_one_of for role in group}
     optional = [s for s in vendor.settings if not s.required and s.role not in groups]
-    headers = vendor.headers(values_of(vendor)).items()
-    sent = [f"`{name}: {re.sub('Basic .*', 'Basic …', v)}`" for name, v in headers]
-    sent += [f"`{name}=…`" for name in vendor.sign(Request(""), values_of(vendor)).params]
+    values = values_of(vendor)
+    formed = {s.role: s.example for s in vendor.settings if s.secret and s.pattern}
+    authorized = vendor.auth_for(values).authorize(Request(""), {**values, **formed}, 0)
+    headers = {**authorized.headers, **vendor.headers_for(values)}
+    # What is made of a key shows nothing of it.
+    shown = {name: re.sub("^(Basic|Ghost) .*", r"\1 …", value) for name, value in headers.items()}
+    sent = [f"`{name}: {value}`" for name, value in shown.items()]
+    sent += [f"`{name}=…`" for name in authorized.params]
     defaults = {s.role: f" ({s.default})" if s.default else "" for s in vendor.settings}
     return {
         "source": f"`{vendor.name}`",
@@ -58,7 +72,7 @@ def settings(vendor: Vendor) -> dict[str, str]:
         "optional": ", ".join(needed[s.role] + defaults[s.role] for s in optional),
         "secret": ", ".join(f"`{s.variables[0]}`" for s in vendor.settings if s.secret),
         "sent with it": "; ".join(sent),
-    }  # fmt: skip
+    }
 
 
 def requests(vendor: Vendor) -> dict[str, str]:
@@ -70,6 +84,7 @@ def requests(vendor: Vendor) -> dict[str, str]:
         "pages": "; ".join(dict.fromkeys(map(paged, vendor.listings))),
         "one audience": alone(vendor, values),
         "sizes": counted(vendor),
+        "sizes of the past": remembered(vendor, values),
         "pace": paces(vendor.rates(values)),
     }
 
@@ -79,48 +94,67 @@ def ids(vendor: Vendor) -> dict[str, str]:
     kinds = [listing.kind for listing in vendor.listings if listing.kind] or [vendor.kind]
     counts = vendor.size_counts
     by_kind = counts.items() if isinstance(counts, Mapping) else ()
+    shapes = dict.fromkeys(each.ids if each.bare_beside else each.id_shape for each in vendor.listings)
     return {
         "kinds": ", ".join(dict.fromkeys([*kinds, *(kind for kind, _ in by_kind)])),
-        "an id looks like": f"`{vendor.id_shape.pattern}`",
-        "its id is a name": "yes" if vendor.id_is_name else "no",
+        "an id looks like": f"`{'|'.join(shapes)}`",
+        "its id is a name": "yes" if vendor.ids_are == "chosen" else "no",
         "one unit of size": counts if isinstance(counts, str) else "; ".join(f"{k}: {n}" for k, n in by_kind),
     }
 
 
 def parent_of(listing: Listing) -> str | None:
     """What stands for the id of the row that a listing lies under: its kind in braces."""
-    return f"{{{listing.within}}}" if listing.within else None
+    return f"{{{listing.within.kind}}}" if listing.within else None
 
 
 def alone(vendor: Vendor, values: Values) -> str:
     """How one audience of each kind is asked for."""
     ways = []
     for listing in vendor.listings:
-        one = vendor.get_request(listing.full_id("{id}", parent_of(listing)), values)
+        talk = listing.talk_of_one(listing.full_id("{id}", parent_of(listing)), values)
         kind = f"{listing.kind}s " if listing.kind else ""
-        ways.append(written(one) if one else f"{kind}from the list")
-    return ", ".join(ways) + (", without the size" if vendor.get_lacks_size else "")
+        ways.append(written(next(talk)) if talk else f"{kind}from the list")
+    return ", ".join(ways) + (", without the size" if vendor.one_lacks_size else "")
 
 
 def counted(vendor: Vendor) -> str:
     """How many sizes a request asks for, by kind where kinds differ."""
-    if type(vendor).count_request is Vendor.count_request:
+    if not vendor.has_counts:
         return "in the list"
-    kinds = dict.fromkeys(listing.kind or "" for listing in vendor.listings)
-    numbers = {kind: vendor.counts_per_request.get(kind, 1) for kind in kinds}
-    said = {kind: "a request each" if n == 1 else f"{n} a request" for kind, n in numbers.items()}
+    numbers = {each.kind or "": each.count.batch if each.count else 0 for each in vendor.listings}
+    ways = {0: "in the list", 1: "a request each"}
+    said = {kind: ways.get(n, f"{n} a request") for kind, n in numbers.items()}
     return ", ".join(f"{kind}s {way}" if len(said) > 1 else way for kind, way in said.items())
+
+
+def remembered(vendor: Vendor, values: Values) -> str:
+    """What the vendor itself remembers of sizes, by kind where kinds differ."""
+    said = []
+    for listing in vendor.listings:
+        if (history := listing.history) is not None:
+            parent = parent_of(listing)
+            own, _ = listing.split_id(listing.full_id("{id}", parent))
+            moment = datetime(2026, 10, 31, 23, 59, 59, tzinfo=timezone.utc)
+            talk = history.talk({own: Row(own, own)}, Span(moment - timedelta(days=30), moment), values)
+            request = next(talk)
+            talk.close()
+            kind = f"{listing.kind}s: " if listing.kind else ""
+            every = "a moment each" if history.every == "moment" else f"each {history.every}"
+            many = f", {history.batch} a request" if history.batch > 1 else ""
+            path = request.path.replace("%7B", "{").replace("%7D", "}")
+            path = path.replace(f"{moment.timestamp() + 1:.0f}", "{Unix seconds}")
+            said.append(f"{kind}{every}{many} (`{request.method} /{path}`)")
+    return "; ".join(said) or "none"
 
 
 def written(request: Request) -> str:
     """A request as people read one: braces as they are, with long parameters and bodies cut."""
-    shown = {
-        n: v if len(v) <= LONGEST else v[:LONGEST].rpartition(",")[0] + ",…"
-        for n, v in request.params.items()
-    }
+    texts = {n: unquote(v) if isinstance(v, Encoded) else v for n, v in request.params.items()}
+    shown = {n: v if len(v) <= LONGEST else v[:LONGEST].rpartition(",")[0] + ",…" for n, v in texts.items()}
     query = "&".join(f"{name}={value}" for name, value in shown.items())
     path = request.path.replace("%7B", "{").replace("%7D", "}")
-    return f"`{request.method} /{path}{'?' if query else ''}{query}`"  # fmt: skip
+    return f"`{request.method} /{path}{'?' if query else ''}{query}`"
 
 
 def paged(listing: Listing) -> str:
@@ -140,7 +174,7 @@ def paces(rates: Mapping[str, Iterable[Rate]]) -> str:
         f"{rate.requests:g} {units.get(rate.seconds, f'in {rate.seconds:g} s')}" + f" ({kind})" * bool(kind)
         for kind, limits in rates.items()
         for rate in limits
-    ]  # fmt: skip
+    ]
     return ", ".join(said) or "as fast as it answers"
 
 
@@ -167,6 +201,48 @@ def renewed(text: str) -> str:
     return text
 
 
+def key_head(vendor: Vendor) -> str:
+    """The head of the page on how a vendor's key is made: its name, and what goes into which variable."""
+    groups = {role for group in vendor.needs_one_of for role in group}
+    lines = []
+    for s in vendor.settings:
+        if s.is_address and s.default:
+            continue
+        need = "needed" if s.required else "one way of two" if s.role in groups else "optional"
+        names = " or ".join(f"`{name}`" for name in s.variables)
+        unset = f"; {s.default} unless set" if s.default else ""
+        new = s.example not in s.description and s.example != s.default and len(s.example) <= LONGEST
+        such = f"; such as {s.example}" if new else ""
+        lines.append(f"- {names} ({need}{', secret' if s.secret else ''}): {s.description}{such}{unset}")
+    usual = [f"`{name}`" for s in vendor.settings if s.is_address and s.default for name in s.variables]
+    if usual:
+        lines.append(f"- {', '.join(usual)} (optional): another address of the API than the usual one")
+    return "\n".join([f"# {vendor.title}: how to get a key", "", *lines])
+
+
+def key_list() -> str:
+    """The list of these pages, by vendor."""
+    vendors = sorted(built_in_vendors().values(), key=lambda vendor: vendor.title.lower())
+    return "\n".join(f"- [{vendor.title}]({vendor.name}.md)" for vendor in vendors)
+
+
+def with_declared(text: str, made: str) -> str:
+    """A page, its part between `<!-- declared -->` and `<!-- end -->` made anew; first, if there is none."""
+    begin, end = "<!-- declared -->\n", "\n<!-- end -->\n"
+    before, _, rest = text.partition(begin)
+    return before + begin + made + end + rest.partition(end)[2]
+
+
+def key_pages() -> dict[Path, str]:
+    """The text of each page in docs/keys with its declared part made anew."""
+    made = {KEYS / f"{name}.md": key_head(vendor) for name, vendor in built_in_vendors().items()}
+    made[KEYS / "README.md"] = key_list()
+    return {
+        path: with_declared(path.read_text(encoding="utf-8") if path.exists() else "", part)
+        for path, part in made.items()
+    }
+
+
 def published(server: dict[str, Any]) -> dict[str, Any]:
     """server.json with the variables of all vendors, the server's own after them."""
     (package,) = server["packages"]
@@ -187,26 +263,70 @@ def variable(vendor: Vendor, setting: Setting) -> dict[str, Any]:
     }
 
 
+MOST_USED = (
+    *(
+        "mailchimp",
+        "hubspot",
+        "klaviyo",
+        "meta",
+        "googleads",
+        "brevo",
+        "shopify",
+        "activecampaign",
+        "sendgrid",
+    ),
+    *("mailerlite", "customerio", "braze", "intercom", "tiktok", "linkedin", "pinterest"),
+)
+"""Vendors that stand first in the bundle's form; the others follow as the registry has them."""
+
+
 def bundled(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The bundle's manifest with an option for each setting; those that it has stay as they are."""
+    """The bundle's manifest with a field for each key and account; titles that it has stay as they are."""
     had, entry = manifest["user_config"], manifest["server"]["mcp_config"]
-    names = [setting.variables[0] for _, setting in all_settings()]
-    names += [name for name in entry["env"] if name.startswith("AUDIENCE_MCP_")]
-    made = {setting.variables[0].lower(): option(vendor, setting) for vendor, setting in all_settings()}
-    entry["env"] = {name: f"${{user_config.{name.lower()}}}" for name in names}
-    return {**manifest, "user_config": {n.lower(): {**had, **made, **had}[n.lower()] for n in names}}
+    asked = sorted(key_settings(), key=lambda pair: _place(pair[0]))
+    first = {vendor.name: setting for vendor, setting in reversed(asked)}
+    made = {s.variables[0]: option(vendor, s, first=s is first[vendor.name]) for vendor, s in asked}
+    own = {name: value for name, value in entry["env"].items() if name.lower() not in _vendor_options()}
+    fields = {
+        name.lower(): {**option, **had.get(name.lower(), {}), "description": option["description"]}
+        for name, option in made.items()
+    }
+    entry["env"] = {name: f"${{user_config.{name.lower()}}}" for name in made} | own
+    manifest["description"] = re.sub(r"\d+", str(len(built_in_vendors())), manifest["description"])
+    return {**manifest, "user_config": fields | {n: o for n, o in had.items() if n not in _vendor_options()}}
 
 
-def option(vendor: Vendor, setting: Setting) -> dict[str, Any]:
-    """A setting as a host asks a person for it."""
+def key_settings() -> list[tuple[Vendor, Setting]]:
+    """The settings that make an account: what is required, its alternatives, and other secrets."""
+    return [
+        (vendor, setting)
+        for vendor, setting in all_settings()
+        if setting.required or setting.secret or any(setting.role in way for way in vendor.needs_one_of)
+    ]
+
+
+def _place(vendor: Vendor) -> int:
+    return MOST_USED.index(vendor.name) if vendor.name in MOST_USED else len(MOST_USED)
+
+
+def _vendor_options() -> set[str]:
+    return {setting.variables[0].lower() for _, setting in all_settings()}
+
+
+def option(vendor: Vendor, setting: Setting, *, first: bool) -> dict[str, Any]:
+    """A setting as a host asks a person for it. first: of its vendor's, which says where keys are made."""
     words = setting.role.replace("_", " ").replace("url", "URL").replace("api", "API")
-    ending = f"blank: {setting.default}" if setting.default else "blank if you need none"
-    if setting.required:
-        ending = f"blank if you have no {vendor.title}"
+    ending = f"blank if you have no {vendor.title}" if setting.required else "blank if you need none"
+    regions = [s for s in vendor.settings if s.choices]
+    if regions and setting is next(s for s in vendor.settings if s.required):
+        choices = " or ".join(
+            f"{s.variables[0]}={word}" for s in regions for word in [*(s.choices or ())][1:]
+        )
+        ending += f". For another region, put {choices} under Further settings"
     return {
         "type": "string",
         "title": f"{vendor.title}: {words}",
-        "description": f"{setting.description}; {ending}",
+        "description": f"{setting.description}; {ending}" + f". {point_to_key_page(vendor)}" * first,
         "required": False,
         "default": "",
         **({"sensitive": True} if setting.secret else {}),
@@ -220,6 +340,8 @@ def all_settings() -> list[tuple[Vendor, Setting]]:
 
 if __name__ == "__main__":
     GUIDE.write_text(renewed(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+    for path, text in key_pages().items():
+        path.write_text(text, encoding="utf-8")
     for path, renew in ((ROOT / "server.json", published), (ROOT / "examples/mcpb/manifest.json", bundled)):
         told = renew(json.loads(path.read_text(encoding="utf-8")))
         path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
+from audience_mcp.catalog.display import to_full
 from audience_mcp.catalog.models import to_dict
-from audience_mcp.catalog.rows import to_full
-from audience_mcp.sources.rows import row_of
-from audience_mcp.vendors import Request
+from audience_mcp.vendors import Listing
 from audience_mcp.vendors.registry import built_in_vendors
-from tests.vendors.bodies import account, body
+from tests.vendors.bodies import account, page, row
 
 HERE = Path(__file__).parent
 VENDORS = built_in_vendors()
@@ -21,26 +20,26 @@ SHOWN: dict[str, Any] = json.loads((HERE / "shown.json").read_text(encoding="utf
 """By `vendor/file`: whether more follow, the vendor's total of the listing, and its audiences in full."""
 
 
-def listing(vendor: str, file: str) -> Request:
-    """The request that such a file answers: of the kind that it is named after, else the first."""
-    kind = VENDORS[vendor]
-    values = account(kind).values
-    nested = [each.request(values, "0a1b2c3d4e") for each in kind.listings if each.within is not None]
-    requests = [*kind.list_requests(values), *nested]
-    named = [each for each in requests if each.listing and f"{each.listing.kind}s" == file]
-    return named[0] if named else requests[0]
+PARENT = "0a1b2c3d4e"
+
+
+def listing_of(vendor: str, file: str) -> Listing:
+    """The listing that such a file is of: of the kind that it is named after, else the first."""
+    listings = VENDORS[vendor].listings
+    return next((each for each in listings if f"{each.kind}s" == file), listings[0])
 
 
 def shown(vendor: str, file: str) -> dict[str, Any]:
     """What is read from a file."""
-    kind, request = VENDORS[vendor], listing(vendor, file)
-    page = kind.page(body(kind, file), request)
+    kind, listing = VENDORS[vendor], listing_of(vendor, file)
+    parent = PARENT if listing.within is not None else None
+    read = page(kind, file, listing.request(account(kind).values, parent), listing)
     audiences = []
-    for raw in page.rows:
-        row = row_of(kind, raw, request)
-        assert row is not None, f"dropped: {raw}"
-        audiences.append(to_dict(to_full(vendor, kind, row)))
-    return {"more": page.more, "total": page.total, "audiences": audiences}
+    for raw in read.rows:
+        audience = row(kind, raw, listing, parent)
+        assert audience is not None, f"dropped: {raw}"
+        audiences.append(to_dict(to_full(vendor, kind, audience)))
+    return {"more": read.more, "total": read.total, "audiences": audiences}
 
 
 @pytest.mark.parametrize("case", SHOWN)

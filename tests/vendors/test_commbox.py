@@ -3,22 +3,37 @@
 import pytest
 
 from audience_mcp.core.errors import UnexpectedShape
-from audience_mcp.sources.rows import row_of
 from audience_mcp.vendors import Request
 from audience_mcp.vendors.commbox import CommBox
-from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait
+from tests.vendors.bodies import (
+    account,
+    all_shown,
+    answered,
+    body,
+    error,
+    first_requests,
+    headers_sent,
+    page,
+    page_of,
+    row,
+    shown,
+    shown_concisely,
+    wait,
+)
 
 COMMBOX = CommBox()
 NO_COUNT = "the vendor gives no usable count"
 
 
 def test_the_list_is_one_request_without_parameters() -> None:
-    assert COMMBOX.list_request(account(COMMBOX).values) == Request("audiences", {}, method="GET", json=None)
+    assert first_requests(COMMBOX, account(COMMBOX).values) == [
+        Request("audiences", {}, method="GET", json=None)
+    ]
 
 
 def test_the_key_goes_out_as_a_bearer_token() -> None:
     values = account(COMMBOX, COMMBOX_API_KEY="k-1-key-000").values
-    assert COMMBOX.headers(values) == {"Authorization": "Bearer k-1-key-000"}
+    assert headers_sent(COMMBOX, values) == {"Authorization": "Bearer k-1-key-000"}
 
 
 def test_a_list_is_everything_with_no_page_after_it() -> None:
@@ -33,14 +48,12 @@ def test_static_audiences_have_a_size_and_dynamic_ones_say_why_not() -> None:
             "name": "Nordics-newsletter",
             "size": 18344,
             "type": "static",
-            "status": "ready",
             "created_at": "2026-02-03T06:15:00Z",
         },
         {
             "id": "40118",
             "name": "Open chats > 3 days",
             "type": "dynamic",
-            "status": "ready",
             "size_note": "dynamic: counted when a campaign is launched",
             "created_at": "2026-04-21T16:40:09.771203Z",
         },
@@ -59,21 +72,21 @@ def test_an_account_without_audiences_has_an_empty_list() -> None:
 
 @pytest.mark.parametrize(("number", "told"), [(99, False), (100, True), (101, False)])
 def test_exactly_100_audiences_look_like_a_page_and_that_is_told(number: int, told: bool) -> None:
-    got = COMMBOX.page({"status": "200", "data": [{}] * number}, Request("audiences"))
+    got = page_of(COMMBOX, {"status": "200", "data": [{}] * number}, Request("audiences"))
     assert not got.more
     assert bool(got.note and "exactly 100" in got.note) is told
 
 
-@pytest.mark.parametrize("data", ["", None, {"errors": []}, 0, False])
+@pytest.mark.parametrize("data", ["", {"errors": []}, 0, False])
 def test_data_that_is_no_list_is_not_taken_for_an_empty_one(data: object) -> None:
     with pytest.raises(UnexpectedShape, match="'data'"):
-        COMMBOX.page({"status": 200, "data": data}, Request("audiences"))
+        page_of(COMMBOX, {"status": 200, "data": data}, Request("audiences"))
 
 
 @pytest.mark.parametrize("answer", [[], None, "ok", {}, {"status": 200}])
 def test_an_answer_without_its_envelope_is_not_taken_for_an_empty_list(answer: object) -> None:
     with pytest.raises(UnexpectedShape):
-        COMMBOX.page(answer, Request("audiences"))
+        page_of(COMMBOX, answer, Request("audiences"))
 
 
 def test_types_are_known_in_any_case_and_other_words_are_unknown() -> None:
@@ -134,11 +147,11 @@ def test_a_numeric_id_is_the_same_id_as_text() -> None:
 
 @pytest.mark.parametrize("id", [None, "", True, 1.5, [], {"id": "1"}, "4\n5", "4" * 256, " "])
 def test_a_row_without_a_usable_id_is_broken(id: object) -> None:
-    assert row_of(COMMBOX, {"id": id, "name": "n", "user_count": 1, "type": "Static"}) is None
+    assert row(COMMBOX, {"id": id, "name": "n", "user_count": 1, "type": "Static"}) is None
 
 
 def test_there_is_no_request_for_one_audience() -> None:
-    assert COMMBOX.get_request("40117", account(COMMBOX).values) is None
+    assert COMMBOX.listing_of("40117").talk_of_one("40117", account(COMMBOX).values) is None
 
 
 @pytest.mark.parametrize("id", ["40117", "0", "9" * 20])
@@ -160,13 +173,22 @@ def test_a_failure_inside_a_200_counts() -> None:
 
 @pytest.mark.parametrize("status", [200, "200", None, "", "OK", True, 200.0, "2e2"])
 def test_a_status_in_the_body_that_is_no_failure_is_none(status: object) -> None:
-    assert COMMBOX.effective_status(200, {"status": status, "data": []}) == 200
+    assert COMMBOX.status(answered(200, {"status": status, "data": []})) == 200
 
 
-@pytest.mark.parametrize(("inner", "kind"), [(404, "not_found"), ("403", "forbidden"), (429, "rate_limited"),
-                                             ("500", "unavailable"), (400, "invalid_request"),
-                                             ("error", "unavailable"), ("FAILED", "unavailable"),
-                                             (600, "unavailable")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("inner", "kind"),
+    [
+        (404, "not_found"),
+        ("403", "forbidden"),
+        (429, "rate_limited"),
+        ("500", "unavailable"),
+        (400, "invalid_request"),
+        ("error", "unavailable"),
+        ("FAILED", "unavailable"),
+        (600, "unavailable"),
+    ],
+)
 def test_the_status_in_the_body_says_what_failed(inner: int | str, kind: str) -> None:
     assert error(COMMBOX, 200, {"status": inner, "description": "…"})[0] == kind
 

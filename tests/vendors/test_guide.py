@@ -11,11 +11,13 @@ import pytest
 
 from audience_mcp.catalog.models import AudienceList
 from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.core.audience import Row
 from audience_mcp.sandbox import Asked
+from audience_mcp.sources import pager
 from audience_mcp.sources.rows import row_of
 from audience_mcp.testing import Case, Served
 from audience_mcp.testing.asking import list_rows, open_case
-from audience_mcp.vendors import Page, Request
+from audience_mcp.vendors import Listing, Vendor
 from audience_mcp.vendors.registry import BUILT_IN, built_in_vendors
 from tests.contract.cases import CASES
 from tests.vendors.guide import GUIDE, renewed
@@ -137,7 +139,7 @@ async def test_what_comes_back_of_a_lifelike_account_is_in_the_guide(name: str) 
     assert any(row.created_at for row in rows) is (told["created"] == "yes")
     assert any(row.updated_at for row in rows) is (told["updated"] == "yes")
     assert any(row.description for row in rows) is (told["descriptions"] == "yes")
-    unknown = any(row.size is None for row in rows) or case.vendor.get_lacks_size
+    unknown = any(row.size is None for row in rows) or case.vendor.one_lacks_size
     assert unknown is (told["size is unknown for"] != "-")
 
 
@@ -148,23 +150,28 @@ async def test_the_guide_has_every_type_and_status_that_an_adapter_gives_back_an
     case = CASES[name]
     told = table("What comes back")[case.vendor.title]
     sent = await rows_as_sent(case, monkeypatch)
-    sent += [(each, request) for raw, request in sent for each in changed(raw)]
-    found = [row for row in (row_of(case.vendor, raw, request) for raw, request in sent) if row]
+    sent += [(each, listing, parent) for raw, listing, parent in sent for each in changed(raw)]
+    found = [row for raw, listing, parent in sent if (row := row_of(case.vendor, listing, raw, parent))]
     assert {row.type for row in found} == set(re.findall(r"`(\w+)`", told["types"]))
-    assert {row.status for row in found} == set(re.findall(r"`(\w+)`", told["statuses"]))
+    by_size = any(each.count is not None and each.count.shows_ready for each in case.vendor.listings)
+    counted = {"ready"} if by_size else set()
+    assert {row.status for row in found} | counted == set(re.findall(r"`(\w+)`", told["statuses"]))
+    assert any(each.fields.status is None for each in case.vendor.listings) is ("none" in told["statuses"])
 
 
-async def rows_as_sent(case: Case, monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, Request]]:
-    """The rows of a lifelike account as the vendor sends them, each with the request that brought it."""
-    sent: list[tuple[object, Request]] = []
-    page_of = case.vendor.page
+Sent = tuple[object, Listing, "str | None"]
+"""A row as the vendor sends it, its listing, and the vendor's id of the row that this lies under."""
 
-    def page(body: object, request: Request) -> Page:
-        found = page_of(body, request)
-        sent.extend((raw, request) for raw in found.rows)
-        return found
 
-    monkeypatch.setattr(case.vendor, "page", page)
+async def rows_as_sent(case: Case, monkeypatch: pytest.MonkeyPatch) -> list[Sent]:
+    """The rows of a lifelike account as the vendor sends them."""
+    sent: list[Sent] = []
+
+    def seen(vendor: Vendor, listing: Listing, raw: object, parent: str | None = None) -> Row | None:
+        sent.append((raw, listing, parent))
+        return row_of(vendor, listing, raw, parent)
+
+    monkeypatch.setattr(pager, "row_of", seen)
     await list_rows(case, case.rows)
     return sent
 

@@ -5,10 +5,26 @@ from typing import Any
 import pytest
 
 from audience_mcp.core.errors import UnexpectedShape
-from audience_mcp.sources.rows import row_of
+from audience_mcp.sources.responses import find_wait
 from audience_mcp.vendors import Request
 from audience_mcp.vendors.smallest import Smallest
-from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait
+from tests.vendors.bodies import (
+    account,
+    all_shown,
+    answered,
+    body,
+    error,
+    first_requests,
+    headers_sent,
+    page,
+    page_of,
+    result_of,
+    row,
+    shown,
+    shown_concisely,
+    talk_of_one,
+    wait,
+)
 
 SMALLEST = Smallest()
 ID = "6710aa55cd01ef23ab45cd67"
@@ -16,17 +32,19 @@ NOT_IN_LIST = "Smallest.ai gives the count only in its list, and not for this au
 
 
 def test_the_list_is_one_request_without_parameters_or_body() -> None:
-    assert SMALLEST.list_request(account(SMALLEST).values) == Request("audience", {}, method="GET", json=None)
+    assert first_requests(SMALLEST, account(SMALLEST).values) == [
+        Request("audience", {}, method="GET", json=None)
+    ]
 
 
 def test_the_key_goes_out_as_a_bearer_token() -> None:
     values = account(SMALLEST, SMALLEST_API_KEY="sk_1-key-000").values
-    assert SMALLEST.headers(values) == {"Authorization": "Bearer sk_1-key-000"}
+    assert headers_sent(SMALLEST, values) == {"Authorization": "Bearer sk_1-key-000"}
 
 
 def test_the_variable_of_the_vendors_own_server_is_taken_too() -> None:
     held = account(SMALLEST, SMALLEST_API_KEY="", ATOMS_API_KEY="sk_2-key-000")
-    assert SMALLEST.headers(held.values) == {"Authorization": "Bearer sk_2-key-000"}
+    assert headers_sent(SMALLEST, held.values) == {"Authorization": "Bearer sk_2-key-000"}
     assert held.variables["api_key"] == "ATOMS_API_KEY"
 
 
@@ -43,7 +61,6 @@ def test_a_list_is_shown_with_size_description_dates_and_campaigns() -> None:
         "description": "Tenants due on the 1st",
         "size": 1523,
         "type": "static",
-        "status": "ready",
         "created_at": "2026-08-01T05:05:05Z",
         "updated_at": "2026-08-02T06:06:06Z",
         "details": {"hasCampaigns": True, "campaigns": [{"name": "August call", "status": "completed"}]},
@@ -53,7 +70,6 @@ def test_a_list_is_shown_with_size_description_dates_and_campaigns() -> None:
         "name": "Leads",
         "size": 12,
         "type": "static",
-        "status": "ready",
         "details": {"hasCampaigns": False},
     }
 
@@ -67,10 +83,10 @@ def test_an_account_without_audiences_has_an_empty_list() -> None:
     assert page(SMALLEST, "empty_account").rows == []
 
 
-@pytest.mark.parametrize("data", [None, "", 0, False])
+@pytest.mark.parametrize("data", ["", 0, False])
 def test_data_that_is_no_list_is_not_taken_for_an_empty_one(data: object) -> None:
     with pytest.raises(UnexpectedShape, match="'data'"):
-        SMALLEST.page({"status": True, "data": data}, Request("audience"))
+        page_of(SMALLEST, {"status": True, "data": data}, Request("audience"))
 
 
 def test_data_that_became_a_page_object_is_refused_rather_than_guessed_at() -> None:
@@ -81,7 +97,7 @@ def test_data_that_became_a_page_object_is_refused_rather_than_guessed_at() -> N
 @pytest.mark.parametrize("answer", [[], None, "", {}])
 def test_an_answer_without_its_envelope_is_not_taken_for_an_empty_list(answer: object) -> None:
     with pytest.raises(UnexpectedShape):
-        SMALLEST.page(answer, Request("audience"))
+        page_of(SMALLEST, answer, Request("audience"))
 
 
 def test_counts_are_taken_where_they_are_counts_and_under_their_newer_name() -> None:
@@ -116,29 +132,28 @@ def test_a_name_that_is_missing_is_the_id(name: int | str | None) -> None:
 
 @pytest.mark.parametrize("raw", [{"id": ID, "name": "n"}, {"_id": None}, {"_id": {"$oid": ID}}, {"_id": ""}])
 def test_a_row_without_its_own_kind_of_id_is_broken(raw: dict[str, Any]) -> None:
-    assert row_of(SMALLEST, {"memberCount": 1, **raw}) is None
+    assert row(SMALLEST, {"memberCount": 1, **raw}) is None
 
 
 def test_one_audience_is_asked_for_by_its_id_in_the_path() -> None:
-    assert SMALLEST.get_request(ID, account(SMALLEST).values) == Request(
+    assert next(talk_of_one(SMALLEST, ID, account(SMALLEST).values)) == Request(
         f"audience/{ID}", {}, method="GET", json=None
     )
 
 
 def test_the_one_audience_lacks_its_size_and_says_so() -> None:
-    (raw,) = SMALLEST.parse_one(body(SMALLEST, "get_one"))
-    row = shown(SMALLEST, raw)
+    row = shown(SMALLEST, result_of(talk_of_one(SMALLEST, ID, {}), body(SMALLEST, "get_one")))
     assert "size" not in row
     assert "details" not in row
     assert row["size_note"] == NOT_IN_LIST
-    assert SMALLEST.get_lacks_size
+    assert SMALLEST.one_lacks_size
 
 
 @pytest.mark.parametrize("case", ["get_one_null", "empty_account"])
 def test_one_audience_that_is_no_object_is_refused(case: str) -> None:
     # An empty path segment would have asked for the list, whose `data` is an array.
     with pytest.raises(UnexpectedShape):
-        SMALLEST.parse_one(body(SMALLEST, case))
+        result_of(talk_of_one(SMALLEST, ID, {}), body(SMALLEST, case))
 
 
 def test_an_id_is_24_hexadecimal_digits() -> None:
@@ -171,13 +186,13 @@ def test_errors_are_told_apart_also_where_the_status_does_not(status: int, case:
 
 
 def test_a_good_answer_is_good() -> None:
-    assert SMALLEST.effective_status(200, body(SMALLEST, "list")) == 200
-    assert SMALLEST.effective_status(200, {"data": []}) == 200
+    assert SMALLEST.status(answered(200, body(SMALLEST, "list"))) == 200
+    assert SMALLEST.status(answered(200, {"data": []})) == 200
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
 def test_an_error_with_a_body_that_is_no_json_keeps_its_status(status: int) -> None:
-    assert SMALLEST.effective_status(status, None) == status
+    assert SMALLEST.status(answered(status, None)) == status
 
 
 def test_a_401_names_the_variable_and_what_a_key_looks_like() -> None:
@@ -202,7 +217,7 @@ def test_the_wait_is_found_in_either_of_its_two_places(case: str, seconds: int |
 
 @pytest.mark.parametrize("answer", [None, [], "slow down", {"rateLimit": []}, {"rateLimit": {}}])
 def test_an_error_of_any_shape_can_be_asked_for_a_wait(answer: object) -> None:
-    assert SMALLEST.retry_after(answer) is None
+    assert find_wait(answered(429, answer), account(SMALLEST)) is None
 
 
 @pytest.mark.parametrize("status", [False, "error", "false", 0])
@@ -212,4 +227,4 @@ def test_a_status_of_failure_beside_an_empty_list_is_a_failure(status: object) -
 
 @pytest.mark.parametrize("status", [True, None, "success"])
 def test_a_status_that_is_no_failure_is_none(status: bool | str | None) -> None:
-    assert SMALLEST.effective_status(200, {"status": status, "data": []}) == 200
+    assert SMALLEST.status(answered(200, {"status": status, "data": []})) == 200

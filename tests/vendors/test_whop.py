@@ -5,14 +5,30 @@ from typing import Any
 import pytest
 
 from audience_mcp.core.errors import UnexpectedShape
-from audience_mcp.sources.rows import row_of
+from audience_mcp.sources.responses import find_wait
 from audience_mcp.vendors import Request
 from audience_mcp.vendors.whop import Whop
-from tests.vendors.bodies import account, all_shown, body, error, page, shown, shown_concisely, wait
+from tests.vendors.bodies import (
+    account,
+    all_shown,
+    answered,
+    body,
+    error,
+    first_requests,
+    headers_sent,
+    page,
+    page_of,
+    result_of,
+    row,
+    shown,
+    shown_concisely,
+    talk_of_one,
+    wait,
+)
 
 WHOP = Whop()
 VALUES = account(WHOP, WHOP_ACCOUNT_ID="biz_1", WHOP_API_KEY="w-1-key-000").values
-FIRST = WHOP.list_request(VALUES)
+(FIRST,) = first_requests(WHOP, VALUES)
 
 
 def test_the_first_page_is_asked_for_with_the_account_the_largest_size_and_no_cursor() -> None:
@@ -27,7 +43,7 @@ def test_the_next_page_is_asked_for_with_the_cursor_as_it_was_given() -> None:
 
 
 def test_the_key_goes_out_as_a_bearer_token_and_no_api_version_does() -> None:
-    assert WHOP.headers(VALUES) == {"Authorization": "Bearer w-1-key-000"}
+    assert headers_sent(WHOP, VALUES) == {"Authorization": "Bearer w-1-key-000"}
 
 
 @pytest.mark.parametrize(
@@ -53,11 +69,12 @@ def test_a_page_without_page_info_is_refused_rather_than_taken_for_the_last() ->
         page(WHOP, "no_page_info", FIRST)
 
 
-@pytest.mark.parametrize("wrong", [{"has_next_page": "true"}, {"has_next_page": 1}, {"end_cursor": ["x"]},
-                                   {"end_cursor": False}])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong", [{"has_next_page": "true"}, {"has_next_page": 1}, {"end_cursor": ["x"]}, {"end_cursor": False}]
+)
 def test_page_info_of_other_types_is_refused_rather_than_guessed_at(wrong: dict[str, Any]) -> None:
     with pytest.raises(UnexpectedShape):
-        WHOP.page({"data": [], "page_info": {"has_next_page": True, "end_cursor": "x", **wrong}}, FIRST)
+        page_of(WHOP, {"data": [], "page_info": {"has_next_page": True, "end_cursor": "x", **wrong}}, FIRST)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +82,7 @@ def test_page_info_of_other_types_is_refused_rather_than_guessed_at(wrong: dict[
 )
 def test_an_answer_of_another_shape_is_not_taken_for_an_empty_list(answer: object) -> None:
     with pytest.raises(UnexpectedShape):
-        WHOP.page(answer, FIRST)
+        page_of(WHOP, answer, FIRST)
 
 
 def test_the_oldest_shape_of_a_row_is_an_uploaded_list() -> None:
@@ -198,8 +215,9 @@ def test_every_fact_is_shown_save_who_is_targeted() -> None:
         "source_type": "people_filter",
         "auto_refresh": True,
         "last_refreshed_at": "2026-11-18T00:00:00.000Z",
-        "match_rates": [{"platform": "meta", "status": "available", "lower_bound": 38, "upper_bound": 46}],
+        "match_rates": [{"platform": "meta", "upper_bound": 46}],
     }
+    assert row["match_rate"] == 38
     assert (row["status"], row["type"], row["size"]) == ("partial", "dynamic", 1000)
 
 
@@ -218,19 +236,22 @@ def test_a_name_that_is_missing_is_the_id(name: int | str | None) -> None:
 
 @pytest.mark.parametrize("id", [None, "", True, 1e3, [], "adaud_\u202e1"])
 def test_a_row_without_a_usable_id_is_broken(id: object) -> None:
-    assert row_of(WHOP, {"id": id, "name": "n", "status": "ready", "total_rows": 1}) is None
+    assert row(WHOP, {"id": id, "name": "n", "status": "ready", "total_rows": 1}) is None
 
 
 def test_one_audience_is_the_list_filtered_by_its_id() -> None:
-    assert WHOP.get_request("adaud_1", VALUES) == Request(
+    assert next(talk_of_one(WHOP, "adaud_1", VALUES)) == Request(
         "audiences", {"account_id": "biz_1", "audience_id": "adaud_1"}
     )
 
 
 def test_an_unknown_id_gives_no_rows() -> None:
-    assert WHOP.parse_one(body(WHOP, "last_page")) == []
-    (raw,) = WHOP.parse_one(body(WHOP, "iso_dates"))
-    assert shown(WHOP, raw)["id"] == "adaud_iso"
+    unknown, known = (
+        result_of(talk_of_one(WHOP, "adaud_iso", VALUES), body(WHOP, case))
+        for case in ("last_page", "iso_dates")
+    )
+    assert unknown is None
+    assert shown(WHOP, known)["id"] == "adaud_iso"
 
 
 def test_an_id_begins_with_adaud() -> None:
@@ -272,18 +293,20 @@ def test_a_400_about_the_audience_id_is_an_unknown_audience() -> None:
 @pytest.mark.parametrize("case", ["error_is_null", "error_is_text", "error_without_type", "unauthorized"])
 def test_an_error_of_any_shape_keeps_its_status_and_has_no_wait(case: str) -> None:
     for status in (400, 401, 403, 404, 422, 429, 500):
-        assert WHOP.effective_status(status, body(WHOP, case)) == status
+        assert WHOP.status(answered(status, body(WHOP, case))) == status
     assert wait(WHOP, case) is None
 
 
 @pytest.mark.parametrize("answer", [None, [], "", 7])
 def test_an_error_that_is_no_object_keeps_its_status_and_has_no_wait(answer: object) -> None:
-    assert WHOP.effective_status(400, answer) == 400
-    assert WHOP.retry_after(answer) is None
+    assert WHOP.status(answered(400, answer)) == 400
+    assert find_wait(answered(400, answer), account(WHOP)) is None
 
 
-@pytest.mark.parametrize(("case", "seconds"), [("rate_limited", 12), ("rate_limited_one_second", 1),
-                                               ("rate_limited_no_hint", None)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("case", "seconds"),
+    [("rate_limited", 12), ("rate_limited_one_second", 1), ("rate_limited_no_hint", None)],
+)
 def test_the_wait_is_found_in_the_message(case: str, seconds: int | None) -> None:
     assert wait(WHOP, case) == seconds
 

@@ -118,4 +118,109 @@ HISTORY: dict[str, Any] = {
     ],
     "sources": _SOURCES[:1],
 }
-ANSWERS = {"list": LIST, "compared": COMPARED, "grouped": GROUPED, "pending": PENDING, "history": HISTORY}
+RECORD: dict[str, Any] = {
+    "matched_by": "ref",
+    "complete": True,
+    "audiences": [
+        {
+            "ref": "mailchimp:list-0a1b",
+            "name": "Newsletter",
+            "size": 52_000,
+            "size_max": 53_500,
+            "source": "mailchimp",
+            "vendor": "mailchimp",
+            "id": "list-0a1b",
+            "kind": "list",
+            "type": "dynamic",
+            "status": "processing",
+            "history": [
+                {"as_of": "2026-08-31", "size": 40_000, "from": "vendor"},
+                {"as_of": "2026-09-30", "size": 44_000, "from": "vendor"},
+                {"as_of": "2026-10-31", "size": 47_000, "from": "vendor"},
+                {"as_of": "2026-11-20T06:00:00Z", "size": 51_000, "size_max": 52_100},
+                {"as_of": "2026-11-26T06:00:00Z", "size": 52_000, "size_max": 53_500},
+            ],
+        }
+    ],
+    "sources": [report("mailchimp", {"list": "subscribed contacts", "tag": "contacts with it"})],
+}
+"""One line with one seam: the vendor's own record, then our readings, which are ranges."""
+NESTED: dict[str, Any] = {
+    "matched": 3,
+    "returned": 3,
+    "sum_of_sizes": 9_000,
+    "unknown_sizes": 0,
+    "complete": True,
+    "audiences": [
+        {
+            "ref": "mailchimp-acme:segment-1.2",
+            "name": "Opened",
+            "size": 4_000,
+            "type": "dynamic",
+            "status": "processing",
+            "kind": "segment",
+            "part_of": "mailchimp-acme:list-1",
+            "issues": [
+                "too_small: under 100 people",
+                "stale: not updated since 2025-02-04",
+                "duplicate_name: 2 of this name at mailchimp-acme",
+            ],
+        },
+        {
+            "ref": "mailchimp-acme:segment-1.3",
+            "name": "Opened",
+            "size": 3_000,
+            "part_of": "mailchimp-acme:list-9",
+            "size_then": 2_000,
+            "change": 1_000,
+            "change_pct": 50.0,
+            "then_from": "vendor",
+            "then_as_of": "2026-10-31",
+        },
+        {"ref": "batch:x", "name": "Zoë", "size": 2_000, "status": "failed"},
+    ],
+    "compared": {
+        "sum_now": 3_000,
+        "sum_then": 2_000,
+        "change": 1_000,
+        "new": 0,
+        "unknown": 2,
+        "from_vendor": 1,
+    },
+    "sources": [
+        report("mailchimp-acme", "contacts", vendor="mailchimp", label="Acme GmbH"),
+        report("batch", "identifiers"),
+    ],
+    "notes": [
+        "2 audiences within another matched one (part_of), not added to the sums again.",
+        "Units differ: see size_counts.",
+        "no match in: whop (read 2026-11-26T17:30Z or later)",
+        "batch: nothing is stored at 2026-11-01T00:00:00Z or before.",
+    ],
+}
+"""Audiences within others, issues, a size of a vendor's record: all that has a code and needs words."""
+GONE: dict[str, Any] = {
+    "matched_by": "ref",
+    "complete": True,
+    "audiences": [
+        {
+            "ref": "batch:old",
+            "name": "Summer sale",
+            "size": 1_200,
+            "gone": True,
+            "last_seen_at": "2026-10-03T06:00:00Z",
+            "source": "batch",
+        }
+    ],
+    "sources": [report("batch", "identifiers")],
+}
+ANSWERS = {
+    "list": LIST,
+    "compared": COMPARED,
+    "grouped": GROUPED,
+    "pending": PENDING,
+    "history": HISTORY,
+    "record": RECORD,
+    "nested": NESTED,
+    "gone": GONE,
+}

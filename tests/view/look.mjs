@@ -31,7 +31,6 @@ async function look({ address, title, tool, scheme, locale, width, steps, evalua
     colorScheme: scheme,
     locale,
     timezoneId: "Europe/Berlin",
-    permissions: ["clipboard-read"],
   });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
@@ -39,7 +38,8 @@ async function look({ address, title, tool, scheme, locale, width, steps, evalua
   page.on("console", (m) => ["error", "warning"].includes(m.type()) && seen.errors.push(m.text()));
   page.on("pageerror", (e) => seen.errors.push(e.message));
   page.on("request", (r) => inView(r.frame()) && seen.requests.push(r.url()));
-  page.on("dialog", (d) => (seen.errors.push(`a dialog: ${d.message()}`), d.dismiss()));
+  let saving = false; // this host asks before it saves a file
+  page.on("dialog", (d) => (saving ? d.accept() : (seen.errors.push(`a dialog: ${d.message()}`), d.dismiss())));
   // The Inspector would like a web font; nothing but this computer is asked.
   const elsewhere = (url) => url.protocol.startsWith("http") && url.hostname !== "127.0.0.1";
   await page.route(elsewhere, (route) => route.fulfill({ body: "", contentType: "text/css" }));
@@ -66,6 +66,7 @@ async function look({ address, title, tool, scheme, locale, width, steps, evalua
     frame.style.inset = "0";
     frame.style.height = "1000px";
     frame.style.zIndex = "100000";
+    frame.style.background = "Canvas"; // of the host: the view is transparent
   }, width);
   let frame;
   for (let n = 0; !frame && n < 300; n++) {
@@ -79,17 +80,32 @@ async function look({ address, title, tool, scheme, locale, width, steps, evalua
     if (what === "click") await frame.getByRole(to[0], { name: to[1], exact: true }).click();
     else if (what === "focus") await frame.getByRole(to[0], { name: to[1], exact: true }).focus();
     else if (what === "press") await page.keyboard.press(to[0]);
+    else if (what === "type") await page.keyboard.type(to[0]);
+    else if (what === "download") {
+      saving = true;
+      const [file] = await Promise.all([
+        page.waitForEvent("download"),
+        frame.getByRole("button", { name: "Download CSV", exact: true }).click(),
+      ]);
+      seen.saved = await readFile(await file.path(), "utf8");
+      saving = false;
+    } else if (what === "full screen") {
+      await frame.getByRole("button", { name: "Full screen", exact: true }).click();
+      await frame.locator("body:not(.inline)").waitFor();
+    }
     else if (what === "scheme") {
       await page.getByRole("button", { name: "Toggle color scheme" }).evaluate((button) => button.click());
-      await frame.waitForFunction((now) => document.documentElement.style.colorScheme === now, to[0]);
+      await frame.waitForFunction((now) => document.body.style.colorScheme === now, to[0]);
     }
   }
   seen.text = await frame.evaluate(() => document.body.innerText);
   seen.overflow = await frame.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   seen.values = [];
   for (const expression of evaluate) seen.values.push(await frame.evaluate(expression));
-  seen.clipboard = await page.evaluate(() => navigator.clipboard.readText()).catch(() => null);
+  seen.height = await frame.evaluate(() => [document.body.getBoundingClientRect().height, document.body.className]);
   await frame.evaluate(axe);
+  // What lies behind a transparent frame is the host's, and axe takes it for white.
+  await frame.evaluate(() => document.body.classList.contains("inline") && (document.body.style.background = "var(--back)"));
   const { violations } = await frame.evaluate(() => axe.run(document));
   seen.axe = violations.map((v) => `${v.impact}: ${v.id}: ${v.nodes.map((n) => n.html).join(" ").slice(0, 300)}`);
   if (picture) {

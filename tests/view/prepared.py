@@ -26,6 +26,12 @@ async def list_tools(ctx: Context, params: types.PaginatedRequestParams | None) 
     return types.ListToolsResult(tools=[tool])
 
 
+async def list_resources(
+    ctx: Context, params: types.PaginatedRequestParams | None
+) -> types.ListResourcesResult:
+    return types.ListResourcesResult(resources=[view.RESOURCE])
+
+
 async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
     arguments = params.arguments or {}
     answer = ANSWERS[arguments["answer"]]
@@ -40,7 +46,7 @@ if __name__ == "__main__":
         "prepared",
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        on_list_resources=view.list_resources,
+        on_list_resources=list_resources,
         on_read_resource=view.read_resource,
     )
     app = server.streamable_http_app(stateless_http=True, json_response=True)

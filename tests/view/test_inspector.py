@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from typing import Any
 import anyio.from_thread
 import pytest
 
-from audience_mcp.cli.csv_output import AUDIENCE_COLUMNS, GROUP_COLUMNS
+from audience_mcp.cli.output import AUDIENCE_COLUMNS, GROUP_COLUMNS, HISTORY_COLUMNS
 from audience_mcp.sandbox import Sandbox
 from audience_mcp.sandbox.app import serve
 from tests.clients.test_clients import missing, node
@@ -64,34 +65,47 @@ def prepared(answer: str, **more: Any) -> dict[str, Any]:
 
 
 LIST, GET = "List audiences", "Get one audience"
-TABLE = ["click", "button", "Table"]
+TABLE, DOWNLOAD, FULL = ["click", "button", "Table"], ["download"], ["full screen"]
 FIRST_NAMES = "[...document.querySelectorAll('tbody td:first-child')].map(cell => cell.textContent)"
 SORTED = "document.querySelector('th[aria-sort]:not([aria-sort=none])')"
+EVERY_PAGE = """(() => {
+  const next = () => document.querySelector("[data-key=next]");
+  const seen = [document.body.innerText];
+  while (next() && !next().disabled) { next().click(); seen.push(document.body.innerText); }
+  return seen;
+})()"""
+"""What is shown on each page, as one turns them."""
 LOOKS: dict[str, dict[str, Any]] = {
     "a list": look(LIST, {"sources": ["whop"]}),
-    "a list, dark, German, narrow": prepared("list", scheme="dark", locale="de-DE", width=400),
-    "a list as text alone": prepared("list", text_only=True),
-    "hostile names": look(LIST, {"search": "hostile"}, width=400, steps=[["click", "button", "Copy CSV"]]),
-    "hostile names in a table": look(LIST, {"search": "hostile"}, scheme="dark", steps=[TABLE]),
-    "200 rows": look(
-        LIST, {"sources": ["batch"]}, evaluate=["document.querySelectorAll('.bars > li').length"]
+    "a list, dark, German, narrow": prepared("list", scheme="dark", locale="de-DE", width=320, steps=[FULL]),
+    "a list as text alone": prepared("list", text_only=True, steps=[FULL]),
+    "hostile names": look(LIST, {"search": "hostile"}, width=400, steps=[DOWNLOAD], evaluate=[EVERY_PAGE]),
+    "hostile names in a table": look(
+        LIST, {"search": "hostile"}, scheme="dark", steps=[TABLE], evaluate=[EVERY_PAGE]
     ),
-    "200 rows, all of them": look(
+    "200 rows": look(LIST, {"sources": ["batch"]}, evaluate=[EVERY_PAGE]),
+    "200 rows, filtered": look(
+        LIST,
+        {"sources": ["batch"]},
+        steps=[["focus", "searchbox", "Filter rows"], ["type", "nt 230"]],
+        evaluate=["document.activeElement.value", "document.querySelectorAll('.bars > li').length"],
+    ),
+    "200 rows, full screen": look(
         LIST,
         {"sources": ["batch"]},
         scheme="dark",
         width=400,
-        steps=[["click", "button", "Show all 200"]],
+        steps=[FULL, ["click", "button", "Show all 200"]],
         evaluate=["document.querySelectorAll('.bars > li').length"],
     ),
     "an error": look(GET, {"audience": "Nobody's audience"}, scheme="dark", width=400),
     "an incomplete answer": look(LIST, {"limit": 5}),
-    "sizes pending": prepared("pending", scheme="dark", width=400),
-    "compared": prepared("compared"),
+    "sizes pending": prepared("pending", scheme="dark", width=400, steps=[FULL]),
+    "compared": prepared("compared", steps=[FULL]),
     "compared, dark, narrow": prepared("compared", scheme="dark", width=400, locale="de-DE"),
     "a table sorted by change": prepared(
         "compared",
-        steps=[TABLE, ["focus", "button", "Change"], ["press", "Enter"]],
+        steps=[FULL, TABLE, ["focus", "button", "Change"], ["press", "Enter"]],
         evaluate=[FIRST_NAMES, f"{SORTED}.textContent", "document.activeElement.textContent"],
     ),
     "a table sorted by name, backwards": prepared(
@@ -100,8 +114,8 @@ LOOKS: dict[str, dict[str, Any]] = {
         steps=[TABLE, ["click", "button", "Name"], ["click", "button", "Name"]],
         evaluate=[FIRST_NAMES, f"{SORTED}.getAttribute('aria-sort')"],
     ),
-    "groups": prepared("grouped", scheme="dark", steps=[["click", "button", "Copy CSV"]]),
-    "groups of the server's own": look(LIST, {"group_by": "source"}, width=400),
+    "groups": prepared("grouped", scheme="dark", steps=[DOWNLOAD]),
+    "groups of the server's own": look(LIST, {"group_by": "source"}, width=400, steps=[FULL]),
     "history": prepared(
         "history",
         width=400,
@@ -109,11 +123,11 @@ LOOKS: dict[str, dict[str, Any]] = {
         evaluate=["document.activeElement.getAttribute('aria-valuetext')"],
     ),
     "history, dark, German": prepared("history", scheme="dark", locale="de-DE"),
-    "history as a table": prepared("history", steps=[TABLE, ["click", "button", "Copy CSV"]]),
+    "history as a table": prepared("history", steps=[TABLE, DOWNLOAD]),
     "light that turns dark": prepared(
         "list",
         steps=[["scheme", "dark"]],
-        evaluate=["getComputedStyle(document.body).backgroundColor"],
+        evaluate=["getComputedStyle(document.querySelector('h1')).color"],
     ),
 }
 
@@ -176,6 +190,13 @@ def at(seen: dict[str, Any], name: str) -> Any:
     return seen[name]
 
 
+def read_saved(seen: dict[str, Any], name: str) -> list[list[str]]:
+    """The rows of a file that was saved; a byte-order mark is how spreadsheets know its encoding."""
+    saved = at(seen, name)["saved"]
+    assert saved.startswith("\ufeff")
+    return list(csv.reader(io.StringIO(saved.removeprefix("\ufeff"), newline="")))
+
+
 @pytest.mark.parametrize("name", LOOKS)
 def test_it_draws_without_an_error_a_request_or_anything_that_hinders_a_person(
     seen: dict[str, Any], name: str
@@ -185,6 +206,14 @@ def test_it_draws_without_an_error_a_request_or_anything_that_hinders_a_person(
     assert shown["requests"] == []
     assert [found for found in shown["axe"] if found.startswith(("serious", "critical"))] == []
     assert shown["overflow"] <= 0
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_inline_it_is_at_most_500_pixels_high_and_nothing_in_it_scrolls(
+    seen: dict[str, Any], name: str
+) -> None:
+    body, mode = at(seen, name)["height"]
+    assert body <= 500 or mode == ""
 
 
 def test_numbers_are_written_as_the_hosts_language_writes_them(seen: dict[str, Any]) -> None:
@@ -210,47 +239,59 @@ def test_unknown_is_told_as_such_and_with_its_reason(seen: dict[str, Any]) -> No
 
 def test_names_are_shown_letter_by_letter(seen: dict[str, Any]) -> None:
     for name in ("hostile names", "hostile names in a table"):
-        shown = at(seen, name)["text"]
+        (pages,) = at(seen, name)["values"]
         for hostile in HOSTILE:
-            assert hostile.replace("\u202e", "") in shown
+            assert any(hostile.replace("\u202e", "") in page for page in pages)
 
 
-def test_a_copy_holds_the_rows_and_nothing_that_a_spreadsheet_would_run(seen: dict[str, Any]) -> None:
-    head, *rows = csv.reader(io.StringIO(at(seen, "hostile names")["clipboard"], newline=""))
+def test_a_saved_file_holds_the_rows_and_nothing_that_a_spreadsheet_would_run(seen: dict[str, Any]) -> None:
+    head, *rows = read_saved(seen, "hostile names")
     assert head == list(AUDIENCE_COLUMNS)  # as the command line has them
     assert len(rows) == len(HOSTILE)
     named = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
     formula = named["batch:hostile_2"]
     assert formula["name"] == "'" + HOSTILE[2]
     assert (formula["size"], formula["source"], formula["id"]) == ("3", "batch", "hostile_2")
+    assert formula["as_of"].endswith("Z")
     assert named["batch:hostile_3"]["name"] == "'@SUM(1,2)"
     assert named["batch:hostile_0"]["name"] == HOSTILE[0]
 
 
-def test_groups_are_copied_with_columns_of_their_own(seen: dict[str, Any]) -> None:
-    head, *rows = csv.reader(io.StringIO(at(seen, "groups")["clipboard"], newline=""))
+def test_groups_are_saved_with_columns_of_their_own(seen: dict[str, Any]) -> None:
+    head, *rows = read_saved(seen, "groups")
     assert head == list(GROUP_COLUMNS)
     assert rows[0] == ["batch", "12", "240000", "", "0"]
 
 
 def test_groups_are_told_with_how_many_audiences_they_have(seen: dict[str, Any]) -> None:
     shown = at(seen, "groups of the server's own")["text"]
-    assert f"batch\n{MANY + len(HOSTILE)} audiences" in shown
+    assert shown.startswith("Not complete.")
+    assert "All audiences by account" in shown
+    assert f"Batch\n{MANY + len(HOSTILE)} audiences" in shown
     assert "groups, " in shown
 
 
-def test_a_copy_of_a_history_has_a_line_for_every_point(seen: dict[str, Any]) -> None:
-    head, *rows = csv.reader(io.StringIO(at(seen, "history as a table")["clipboard"], newline=""))
-    assert head == ["ref", "name", "as_of", "size"]
-    assert (len(rows), rows[0]) == (9, ["batch:vip", "VIP", "2026-11-01T06:00:00Z", "7900"])
+def test_a_saved_history_has_a_line_for_every_point(seen: dict[str, Any]) -> None:
+    head, *rows = read_saved(seen, "history as a table")
+    assert head == list(HISTORY_COLUMNS)
+    assert len(rows) == 9
+    assert rows[0] == ["batch:vip", "VIP", "batch", "batch", "", "2026-11-01T06:00:00Z", "7900", "", ""]
 
 
-def test_of_200_rows_the_first_are_drawn_and_all_when_asked(seen: dict[str, Any]) -> None:
-    first = at(seen, "200 rows")
-    assert f"{MANY + len(HOSTILE)} audiences" in first["text"]
-    assert "200 shown" in first["text"]
-    assert first["values"] == [25]
-    assert at(seen, "200 rows, all of them")["values"] == [200]
+def test_of_200_rows_as_many_are_shown_as_fit_and_the_others_page_by_page(seen: dict[str, Any]) -> None:
+    (pages,) = at(seen, "200 rows")["values"]
+    assert f"{MANY + len(HOSTILE)} audiences" in pages[0]
+    assert "200 shown" in pages[0]
+    assert "Rows 1–" in pages[0]
+    assert pages[-1].rstrip().split("Rows ")[1].split("\n")[0].endswith("–200 of 200")
+    shown = [line for page in pages for line in page.split("\n") if re.fullmatch(r"Segment \d+", line)]
+    assert len(shown) == len(set(shown)) == 200
+    assert at(seen, "200 rows, full screen")["values"] == [200]
+
+
+def test_the_filter_shows_the_rows_that_have_what_is_typed(seen: dict[str, Any]) -> None:
+    assert at(seen, "200 rows, filtered")["values"] == ["nt 230", 1]
+    assert "Segment 230" in at(seen, "200 rows, filtered")["text"]
 
 
 def test_an_error_is_shown_in_its_own_words(seen: dict[str, Any]) -> None:
@@ -260,9 +301,9 @@ def test_an_error_is_shown_in_its_own_words(seen: dict[str, Any]) -> None:
 def test_an_incomplete_answer_says_so_first_and_why(seen: dict[str, Any]) -> None:
     shown = at(seen, "an incomplete answer")["text"]
     assert shown.startswith("Not complete.")
-    assert "COMMBOX_API_KEY" in shown.split("audiences\n")[0]
-    assert shown.count("commbox: ") == 1
-    assert shown.count("\nwhop") == 5  # of several sources that were asked, each row names its own
+    assert "COMMBOX_API_KEY" in shown.split("All audiences\n")[0]
+    assert shown.count("CommBox: ") == 1
+    assert shown.count("\nWhop") == 5  # of several sources that were asked, each row names its own
     pending = at(seen, "sizes pending")["text"]
     assert pending.startswith("Not complete.")
     assert "rate limiting this key. Try again in 40 seconds." in pending
@@ -275,7 +316,7 @@ def test_a_comparison_names_its_moment_and_what_came_and_went(seen: dict[str, An
     assert "+16,807 (+4.9%)" in shown
     assert "1 Nov 2026" in shown
     assert "1 new" in shown
-    assert "Summer sale · 1,200 then" in shown
+    assert "Summer sale · Batch · 1,200 then" in shown
     assert "-379 (-4%)" in shown
 
 
@@ -297,6 +338,6 @@ def test_a_line_over_time_is_read_point_by_point_with_the_keyboard(seen: dict[st
 
 
 def test_the_view_follows_a_host_that_turns_dark(seen: dict[str, Any]) -> None:
-    (back,) = at(seen, "light that turns dark")["values"]
-    red, green, blue = (int(part) for part in back.removeprefix("rgb(").removesuffix(")").split(","))
-    assert max(red, green, blue) < 80
+    (ink,) = at(seen, "light that turns dark")["values"]
+    red, green, blue = (int(part) for part in ink.removeprefix("rgb(").removesuffix(")").split(","))
+    assert min(red, green, blue) > 180

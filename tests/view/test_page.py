@@ -9,7 +9,7 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
-from audience_mcp.server.page import read_view, render_page
+from audience_mcp.server.page import Question, read_view, render_page
 
 HOSTILE = '</script><!--<script>alert("1")</script> & \u2028 \ud800'
 
@@ -50,9 +50,11 @@ def answer_named(name: str) -> dict[str, Any]:
 
 def test_an_answer_comes_out_of_the_page_as_it_went_in() -> None:
     answer = answer_named(HOSTILE)
-    page = Parsed(render_page(answer))
+    question = Question(arguments={"search": HOSTILE}, names={"batch": HOSTILE}, title=HOSTILE)
+    page = Parsed(render_page(answer, question))
     assert json.loads(page.scripts["answer"]) == answer
-    assert set(page.scripts) == {"answer", None}  # no name made a further script
+    assert json.loads(page.scripts["question"])["title"] == HOSTILE
+    assert set(page.scripts) == {"answer", "question", None}  # no name made a further script
 
 
 def test_a_page_can_be_written_as_utf_8_whatever_it_holds() -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from audience_mcp_examplelists import ExampleLists
-from example_lists_api import made_up_lists, serve
+from example_lists_api import KEY, made_up_lists, serve
 
-from audience_mcp.testing import Case, Facts, VendorContract
+from audience_mcp.core.errors import ToolError
+from audience_mcp.testing import Answer, Case, Facts, Served, VendorContract, list_rows, serve_api
+
+ROWS = made_up_lists()
 
 
 def facts(raw: Any) -> Facts:
@@ -20,33 +26,44 @@ def facts(raw: Any) -> Facts:
     )
 
 
+CASE = Case(
+    vendor=ExampleLists(),
+    serve=serve,
+    rows=ROWS,
+    facts=facts,
+    dates=("created_at", "updated_at"),
+    new_id=lambda n: f"lst_{9000 + n}",
+    unknown_id="lst_1",
+    largest_page=("limit", "100"),
+)
+
+
 class TestExampleLists(VendorContract):
     @pytest.fixture
     def case(self) -> Case:
-        rows = made_up_lists()
-        return Case(
-            vendor=ExampleLists(),
-            serve=serve,
-            rows=rows,
-            sample=rows[0],
-            facts=facts,
-            id="id",
-            name="title",
-            size="members",
-            dates=("created_at", "updated_at"),
-            new_id=lambda n: f"lst_{9000 + n}",
-            unknown_id="lst_1",
-            largest_page=("limit", "100"),
-        )
+        return CASE
 
 
-def test_a_list_that_is_being_counted_says_so_instead_of_a_size() -> None:
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_a_list_that_is_being_counted_says_so_instead_of_a_size() -> None:
     raw = {"id": "lst_1", "title": "New", "kind": "manual", "state": "counting", "members": None}
-    row = ExampleLists().row(raw, "lst_1")
+    (row,) = (await list_rows(CASE, [raw])).audiences
     assert (row.size, row.status) == (None, "processing")
     assert row.size_note == "not counted yet: Example Lists is still counting it"
 
 
-def test_a_wait_is_found_in_the_body_of_an_error() -> None:
-    assert ExampleLists().retry_after({"error": {"code": "slow_down", "retry_in_s": 7}}) == 7
-    assert ExampleLists().retry_after("<html>") is None
+@pytest.mark.anyio
+async def test_a_wait_in_the_body_of_an_error_is_told_to_the_reader() -> None:
+    @asynccontextmanager
+    async def busy(rows: Sequence[object]) -> AsyncIterator[Served]:
+        slow_down = Answer(429, {"error": {"code": "slow_down", "retry_in_s": 70}})
+        async with serve_api(lambda asked: slow_down) as (origin, asked):
+            yield Served({"EXAMPLELISTS_API_KEY": KEY, "EXAMPLELISTS_BASE_URL": origin}, asked)
+
+    with pytest.raises(ToolError, match="70 s"):
+        await list_rows(replace(CASE, serve=busy), ROWS)

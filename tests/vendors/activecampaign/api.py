@@ -13,8 +13,10 @@ from audience_mcp.testing import Answer, Asked
 
 KEY = "made-up-activecampaign-key"
 PATH = re.compile(r"/api/3/(lists|audiences)(?:/([0-9A-Za-z-]+))?", re.ASCII)
-KNOWN = {"lists": {"limit", "offset", "orders[id]", "filters[channel]"},
-         "audiences": {"page", "page_size", "sort"}}  # fmt: skip
+KNOWN = {
+    "lists": {"limit", "offset", "orders[id]", "filters[channel]"},
+    "audiences": {"page", "page_size", "sort"},
+}
 
 
 def refused(status: int, title: str) -> Answer:

@@ -7,21 +7,37 @@ from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 from audience_mcp.testing import Case, Facts, Served, serve_api
+from audience_mcp.vendors.activecampaign import NO_LISTS
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.support.clock import FakeClock
 from tests.vendors.activecampaign import api
 
 
 def a_list(id: int, name: str, count: int | None, **more: object) -> dict[str, object]:
-    return {"id": str(id), "name": name, "stringid": name.lower(), "channel": "email", "private": "0",
-            "cdate": "2025-03-01T09:10:11-06:00", "udate": "2025-04-01T09:10:11-06:00", "deletestamp": None,
-            "non_deleted_subscribers": "9999", "count": count, **more}  # fmt: skip
+    return {
+        "id": str(id),
+        "name": name,
+        "stringid": name.lower(),
+        "channel": "email",
+        "private": "0",
+        "cdate": "2025-03-01T09:10:11-06:00",
+        "udate": "2025-04-01T09:10:11-06:00",
+        "deletestamp": None,
+        "non_deleted_subscribers": "9999",
+        "count": count,
+        **more,
+    }
 
 
 def a_segment(number: int, name: str, count: int | None) -> dict[str, object]:
-    return {"id": f"5f0c1b6e-0000-4000-8000-{number:012x}", "segment": True, "name": name,
-            "created_date": "2025-12-01T10:00:00.000Z", "updated_date": "2026-01-01T10:00:00.000Z",
-            "count": count}  # fmt: skip
+    return {
+        "id": f"5f0c1b6e-0000-4000-8000-{number:012x}",
+        "segment": True,
+        "name": name,
+        "created_date": "2025-12-01T10:00:00.000Z",
+        "updated_date": "2026-01-01T10:00:00.000Z",
+        "count": count,
+    }
 
 
 ROWS = [
@@ -70,15 +86,13 @@ CASE = Case(
     vendor=built_in_vendors()["activecampaign"],
     serve=served,
     rows=ROWS,
-    sample=ROWS[0],
     facts=facts,
-    id="id",
-    name="name",
     size="count",
     dates=("cdate", "udate"),
     new_id=lambda n: str(90_000 + n),
     unknown_id="list-99999999",
     largest_page=("limit", "100"),
+    empty_note=NO_LISTS,
     full_id=full_id,
     requests=requests,
     clock=FakeClock,

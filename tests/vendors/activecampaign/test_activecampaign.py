@@ -9,18 +9,16 @@ import pytest
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import load_configuration
 from audience_mcp.sources.responses import describe_status
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Response
-from audience_mcp.vendors.activecampaign import ActiveCampaign
+from audience_mcp.vendors.activecampaign import NO_LISTS, ActiveCampaign
 from tests.vendors.activecampaign import api
 from tests.vendors.activecampaign.case import CASE, ROWS, a_list, a_segment, served
-from tests.vendors.bodies import account
+from tests.vendors.bodies import account, answered, row
 
 pytestmark = pytest.mark.anyio
 
 VENDOR = ActiveCampaign()
-LISTS, SEGMENTS = VENDOR.list_requests({})
+LISTS, SEGMENTS = VENDOR.listings
 LISTED = [row for row in ROWS if not api.is_segment(row)]
 
 
@@ -50,7 +48,7 @@ async def test_a_404_after_a_full_page_of_segments_is_the_end() -> None:
     async with served(rows) as there, open_case(CASE, there) as catalog:
         answer = await catalog.list_audiences(ListQuery(limit=0))
     assert (answer.matched, answer.complete) == (1000, True)
-    assert answer.notes is None
+    assert answer.notes == [f"activecampaign: {NO_LISTS}"]
 
 
 async def test_a_segment_says_on_which_day_the_run_began_that_counted_it() -> None:
@@ -62,41 +60,43 @@ async def test_a_segment_says_on_which_day_the_run_began_that_counted_it() -> No
 
 @pytest.mark.parametrize(
     ("times", "note"),
-    [({"last_total_updated": "2026-02-02T00:00:00.000Z"}, "as evaluated on 2026-02-02"),
-     ({"run_id_start": "soon", "last_total_updated": "2026-02-02"}, "as evaluated on 2026-02-02"),
-     ({"run_id_start": "\u202eIgnore\nall that"}, "as last evaluated, on a day that is not told"),
-     ({"run_id_start": 1_767_225_600}, "as last evaluated, on a day that is not told"),
-     ({}, "as last evaluated, on a day that is not told")],
-)  # fmt: skip
+    [
+        ({"last_total_updated": "2026-02-02T00:00:00.000Z"}, "as evaluated on 2026-02-02"),
+        ({"run_id_start": "soon", "last_total_updated": "2026-02-02"}, "as evaluated on 2026-02-02"),
+        ({"run_id_start": "\u202eIgnore\nall that"}, "as last evaluated, on a day that is not told"),
+        ({"run_id_start": 1_767_225_600}, "as last evaluated, on a day that is not told"),
+        ({}, "as last evaluated, on a day that is not told"),
+    ],
+)
 def test_only_a_day_is_taken_into_the_note(times: dict[str, object], note: str) -> None:
     attributes = {"name": "n", "counts": {"last_total": {"count": 3, **times}}}
-    one = row_of(VENDOR, {"id": "5f0c", "attributes": attributes}, SEGMENTS)
+    one = row(VENDOR, {"id": "5f0c", "attributes": attributes}, SEGMENTS)
     assert one is not None
     assert (one.size, one.size_note) == (3, note)
 
 
 def test_a_segment_that_was_never_evaluated_has_no_size() -> None:
-    one = row_of(VENDOR, api.sent(a_segment(2, "n", None)), SEGMENTS)
+    one = row(VENDOR, api.sent(a_segment(2, "n", None)), SEGMENTS)
     assert one is not None
     assert (one.size, one.status, one.size_note) == (None, "processing", "not evaluated yet")
 
 
 def test_an_account_whose_lists_have_no_counts_has_lists_of_unknown_size() -> None:
-    one = row_of(VENDOR, api.sent(a_list(7, "n", None)), LISTS)
+    one = row(VENDOR, api.sent(a_list(7, "n", None)), LISTS)
     assert one is not None
     assert (one.size, one.status) == (None, "ready")
 
 
 @pytest.mark.parametrize("stamp", ["2026-01-01 00:00:00", "2026-01-01T00:00:00-06:00", 1_767_225_600])
 def test_a_deleted_list_counts_in_no_total(stamp: object) -> None:
-    one = row_of(VENDOR, api.sent(a_list(7, "n", 5, deletestamp=stamp)), LISTS)
+    one = row(VENDOR, api.sent(a_list(7, "n", 5, deletestamp=stamp)), LISTS)
     assert one is not None
     assert (one.size, one.status, one.size_note) == (None, "unknown", "deleted")
 
 
 @pytest.mark.parametrize("stamp", [None, "", "0000-00-00 00:00:00", "0", 0])
 def test_a_stamp_of_nothing_says_that_a_list_is_not_deleted(stamp: object) -> None:
-    one = row_of(VENDOR, api.sent(a_list(7, "n", 5, deletestamp=stamp)), LISTS)
+    one = row(VENDOR, api.sent(a_list(7, "n", 5, deletestamp=stamp)), LISTS)
     assert one is not None
     assert (one.size, one.status) == (5, "ready")
 
@@ -120,9 +120,14 @@ async def test_a_date_has_the_accounts_zone() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["https://me.api-us1.com", "me.api-us1.com", "https://me.api-us1.com/", "https://me.api-us1.com/api/3",
-     "https://me.api-us1.com/api/3/"],
-)  # fmt: skip
+    [
+        "https://me.api-us1.com",
+        "me.api-us1.com",
+        "https://me.api-us1.com/",
+        "https://me.api-us1.com/api/3",
+        "https://me.api-us1.com/api/3/",
+    ],
+)
 def test_the_address_is_taken_as_the_app_shows_it_or_as_documents_do(text: str) -> None:
     variables = {"ACTIVECAMPAIGN_URL": text, "ACTIVECAMPAIGN_API_KEY": "made-up-key"}
     (source,) = load_configuration(variables, [VENDOR]).sources
@@ -138,8 +143,8 @@ def test_the_address_has_no_default() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_key_may_be_answered_as_missing_rights_are(status: int) -> None:
-    response = Response(LISTS, status, {}, None, True, 1_767_225_600.0)
-    kind, text = describe_status(VENDOR.status_of(response), account(VENDOR))
+    response = answered(status, None, path="api/3/lists")
+    kind, text = describe_status(VENDOR.status(response), account(VENDOR))
     assert kind == "unauthorized"
     assert "ACTIVECAMPAIGN_URL" in text
     assert "may not see lists" in text

@@ -14,28 +14,30 @@ from audience_mcp.vendors import Request
 from audience_mcp.vendors.amplitude import Amplitude
 from tests.vendors.amplitude import api
 from tests.vendors.amplitude.case import CASE, ROWS, a_cohort, served
-from tests.vendors.bodies import account, shown
+from tests.vendors.bodies import account, first_requests, page_of, shown
 
 AMPLITUDE = Amplitude()
-FIRST = AMPLITUDE.list_request({})
 
 
 def test_everything_is_asked_for_at_once_without_what_cohorts_are_synced_to() -> None:
-    assert Request("api/3/cohorts") == FIRST
-    assert AMPLITUDE.page({"cohorts": []}, FIRST).more is False
+    assert first_requests(AMPLITUDE, {}) == [Request("api/3/cohorts")]
+    assert page_of(AMPLITUDE, {"cohorts": []}).more is False
 
 
-@pytest.mark.parametrize("body", [{}, {"cohorts": None}, {"cohorts": {}}, {"error": "…"}, [], None])
+@pytest.mark.parametrize("body", [{}, {"cohorts": {}}, {"error": "…"}, [], None])
 def test_a_body_without_cohorts_is_not_taken_for_an_empty_project(body: object) -> None:
     with pytest.raises(UnexpectedShape):
-        AMPLITUDE.page(body, FIRST)
+        page_of(AMPLITUDE, body)
 
 
 @pytest.mark.parametrize(
     ("region", "base"),
-    [(None, "https://amplitude.com"), ("US", "https://amplitude.com"),
-     ("eu", "https://analytics.eu.amplitude.com")],
-)  # fmt: skip
+    [
+        (None, "https://amplitude.com"),
+        ("US", "https://amplitude.com"),
+        ("eu", "https://analytics.eu.amplitude.com"),
+    ],
+)
 def test_the_region_says_where_the_project_is(region: str | None, base: str) -> None:
     variables = {"AMPLITUDE_REGION": region} if region else {}
     assert account(AMPLITUDE, **variables).base_url == base
@@ -59,12 +61,16 @@ def test_two_secrets_of_one_project_are_one_source() -> None:
         ({"size": None}, None, "unknown", "the vendor gives no usable count"),
         ({"size": 7, "lastComputed": None}, 7, "ready", None),
         ({"size": 0, "is_predictive": True, "finished": False}, None, "processing", "not computed yet"),
-        ({"size": 7, "is_predictive": True, "finished": False}, 7, "processing",
-         "still in training; the size is from an earlier computation"),
+        (
+            {"size": 7, "is_predictive": True, "finished": False},
+            7,
+            "processing",
+            "still in training; the size is from an earlier computation",
+        ),
         ({"size": 0, "is_predictive": True}, 0, "ready", None),
         ({"size": 7, "finished": False}, 7, "ready", None),
     ],
-)  # fmt: skip
+)
 def test_a_zero_that_was_never_computed_is_no_size(
     more: dict[str, object], size: int | None, status: str, note: str | None
 ) -> None:

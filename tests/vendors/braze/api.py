@@ -36,16 +36,21 @@ def answer(asked: Asked, rows: Sequence[Any]) -> Answer:
     if asked.path == "/segments/details" and given.keys() == {"segment_id"}:
         known = {k: v for k, v in row.items() if k in {*ALONE, "name", "tags"}}
         return Answer(200, {"message": "success", **known})
-    if asked.path == "/segments/data_series" and given.keys() == {"segment_id", "length"}:
-        series = (
-            row["series"]
-            if "series" in row
-            else [{"time": DAY, "size": row["size"]}]
-            if "size" in row
-            else []
-        )
-        return Answer(200, {"message": "success", "data": series})
+    if asked.path == "/segments/data_series" and {"segment_id", "length"} <= given.keys():
+        return _series(given, row)
     return refused(400, "bad request")
+
+
+def _series(given: dict[str, str], row: dict[str, Any]) -> Answer:
+    """The days of a segment up to `ending_at`, as many as `length` says."""
+    if given.keys() - {"segment_id", "length", "ending_at"} or not 1 <= int(given["length"]) <= 100:
+        return refused(400, "length")
+    series = (
+        row["series"] if "series" in row else [{"time": DAY, "size": row["size"]}] if "size" in row else []
+    )
+    last = given.get("ending_at", "9999")[:10]
+    asked = [day for day in series if not isinstance(day, dict) or str(day.get("time", ""))[:10] <= last]
+    return Answer(200, {"message": "success", "data": asked[-int(given["length"]) :]})
 
 
 def _page(given: dict[str, str], rows: Sequence[Any]) -> Answer:

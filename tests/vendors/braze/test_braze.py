@@ -1,5 +1,6 @@
 """Braze: pages that end by not being full, estimates of a day, answers that do not say of which segment."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,25 +10,28 @@ from audience_mcp.config import load_configuration
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import UnexpectedShape
 from audience_mcp.sources.responses import describe_status, find_wait
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Counted, Request, Response
+from audience_mcp.vendors import Counted, Request
 from audience_mcp.vendors.braze import Braze
-from tests.vendors.bodies import account
+from audience_mcp.vendors.request import Purpose
+from tests.vendors import bodies
+from tests.vendors.bodies import (
+    account,
+    answered,
+    first_requests,
+    page_of,
+    sizes_in,
+    talk_of_one,
+    talk_of_sizes,
+)
 from tests.vendors.braze.case import CASE, ROWS, row, served, uuid
 
 BRAZE = Braze()
 ACCOUNT = account(BRAZE)
-FIRST = BRAZE.list_request(ACCOUNT.values)
-_HELD = row_of(BRAZE, ROWS[0], FIRST)
-DETAILS = BRAZE.get_request(uuid(1), ACCOUNT.values)
+(FIRST,) = first_requests(BRAZE, ACCOUNT.values)
+_HELD = bodies.row(BRAZE, ROWS[0])
 assert _HELD is not None
 HELD: Row = _HELD
-COUNT = BRAZE.count_request([HELD], ACCOUNT.values)
-
-
-def answered(status: int, request: Request, body: object = None, **headers: str) -> Response:
-    return Response(request, status, headers, body, True, 1_790_000_000.0)
 
 
 def test_the_first_page_is_number_0_with_the_oldest_first() -> None:
@@ -36,15 +40,15 @@ def test_the_first_page_is_number_0_with_the_oldest_first() -> None:
 
 @pytest.mark.parametrize(("rows", "more"), [(100, True), (99, False), (1, False), (0, False)])
 def test_a_page_that_is_not_full_is_the_end_since_there_is_no_other_sign(rows: int, more: bool) -> None:
-    page = BRAZE.page({"message": "success", "segments": [{}] * rows}, FIRST)
+    page = page_of(BRAZE, {"message": "success", "segments": [{}] * rows}, FIRST)
     assert page.more is more
     assert page.next == FIRST.with_params(page="1")
 
 
-@pytest.mark.parametrize("body", [{}, {"message": "success"}, {"message": "success", "segments": None}, []])
+@pytest.mark.parametrize("body", [{}, {"message": "success"}, []])
 def test_a_body_without_segments_is_not_taken_for_the_last_page(body: dict[str, Any] | list[Any]) -> None:
     with pytest.raises(UnexpectedShape):
-        BRAZE.page(body, FIRST)
+        page_of(BRAZE, body, FIRST)
 
 
 @pytest.mark.parametrize(
@@ -60,30 +64,37 @@ def test_there_is_no_endpoint_that_would_do_for_all() -> None:
     assert "BRAZE_REST_ENDPOINT" in source.problem.message
 
 
-def test_a_size_is_the_last_day_of_a_series() -> None:
-    assert Request("segments/data_series", {"segment_id": uuid(1), "length": "1"}) == COUNT
+def test_a_size_is_the_last_day_of_a_series_that_brings_the_days_before_along() -> None:
+    talk = talk_of_sizes(BRAZE, [HELD], ACCOUNT.values)
+    assert next(talk) == Request("segments/data_series", {"segment_id": uuid(1), "length": "100"})
 
 
 @pytest.mark.parametrize(
     ("data", "counted"),
     [
-        ([{"time": "2026-02-03", "size": 7}], Counted(7, "Braze's estimate of 2026-02-03")),
-        ([{"time": "2026-02-04", "size": 8}, {"time": "2026-02-03", "size": 7}],
-         Counted(8, "Braze's estimate of 2026-02-04")),
+        (
+            [{"time": "2026-02-03", "size": 7}],
+            Counted(7, "Braze's estimate of 2026-02-03", sized_on="2026-02-03"),
+        ),
+        (
+            [{"time": "2026-02-04", "size": 8}, {"time": "2026-02-03", "size": 7}],
+            Counted(8, "Braze's estimate of 2026-02-04", sized_on="2026-02-04"),
+        ),
         ([], Counted(None)),
         ([{"time": "soon\u202e", "size": 7}], Counted(7, "Braze's estimate")),
         ([{"size": 7}], Counted(7, "Braze's estimate")),
         (["x", None], Counted(None)),
     ],
-)  # fmt: skip
+)
 def test_the_size_is_the_estimate_of_the_latest_day_and_says_which(data: list[Any], counted: Counted) -> None:
-    assert BRAZE.parse_counts({"message": "success", "data": data}, [HELD]) == {uuid(1): counted}
+    sizes = sizes_in(BRAZE, [HELD], {"message": "success", "data": data}, ACCOUNT.values)
+    assert sizes == {uuid(1): replace(counted, past=sizes[uuid(1)].past)}
 
 
 @pytest.mark.parametrize("body", [{}, {"data": None}, {"data": {}}, []])
 def test_a_series_that_is_not_there_is_not_taken_for_an_empty_one(body: dict[str, Any] | list[Any]) -> None:
     with pytest.raises(UnexpectedShape):
-        BRAZE.parse_counts(body, [HELD])
+        sizes_in(BRAZE, [HELD], body, ACCOUNT.values)
 
 
 @pytest.mark.anyio
@@ -111,14 +122,28 @@ async def test_a_segment_without_an_estimate_is_unknown_and_not_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "request_", "kind"),
-    [(401, FIRST, "unauthorized"), (404, FIRST, "unauthorized"), (404, DETAILS, "not_found"),
-     (400, DETAILS, "not_found"), (400, COUNT, "invalid_request"), (400, FIRST, "invalid_request"),
-     (202, FIRST, "unavailable"), (202, COUNT, "unavailable"), (403, FIRST, "forbidden"),
-     (429, FIRST, "rate_limited")],
-)  # fmt: skip
-def test_what_a_status_means_depends_on_what_was_asked(status: int, request_: Request, kind: str) -> None:
-    assert describe_status(BRAZE.status_of(answered(status, request_)), ACCOUNT)[0] == kind
+    ("status", "purpose", "kind"),
+    [
+        (401, "list", "unauthorized"),
+        (404, "list", "unauthorized"),
+        (404, "one", "not_found"),
+        (400, "one", "not_found"),
+        (400, "count", "invalid_request"),
+        (400, "list", "invalid_request"),
+        (202, "list", "unavailable"),
+        (202, "count", "unavailable"),
+        (403, "list", "forbidden"),
+        (429, "list", "rate_limited"),
+    ],
+)
+def test_what_a_status_means_depends_on_what_was_asked(status: int, purpose: Purpose, kind: str) -> None:
+    assert describe_status(BRAZE.status(answered(status, None, purpose=purpose)), ACCOUNT)[0] == kind
+
+
+def test_each_request_says_what_it_is_for() -> None:
+    count = next(talk_of_sizes(BRAZE, [HELD], ACCOUNT.values))
+    one = next(talk_of_one(BRAZE, uuid(1), ACCOUNT.values))
+    assert (FIRST.purpose, one.purpose, count.purpose) == ("list", "one", "count")
 
 
 @pytest.mark.parametrize(
@@ -128,11 +153,12 @@ def test_a_message_of_failure_under_200_is_a_failure_and_errors_beside_success_a
     message: str | None, status: int
 ) -> None:
     body = {"message": message, "segments": [], "errors": ["something minor"]}
-    assert BRAZE.status_of(answered(200, FIRST, body)) == status
+    assert BRAZE.status(answered(200, body)) == status
 
 
 def test_the_wait_is_a_moment_in_a_header() -> None:
-    limited = answered(429, FIRST, **{"x-ratelimit-reset": "1790000012"})
+    moment = round(bodies.NOW.timestamp()) + 12
+    limited = answered(429, None, headers={"x-ratelimit-reset": str(moment)})
     assert find_wait(limited, ACCOUNT) == 12
 
 

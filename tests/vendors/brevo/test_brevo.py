@@ -1,7 +1,5 @@
 """Brevo: lists and segments that share their numbers, zeros that mean nothing, waits in a header."""
 
-from datetime import datetime, timezone
-
 import httpx
 import pytest
 from anyio.to_thread import run_sync
@@ -11,49 +9,48 @@ from brevo.core.api_error import ApiError
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.errors import UnexpectedShape
 from audience_mcp.sources.responses import describe_status, find_wait
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Request, Response
+from audience_mcp.vendors import Request
 from audience_mcp.vendors.brevo import Brevo
-from tests.vendors.bodies import account
+from tests.vendors.bodies import account, answered, first_requests, page_of, row
 from tests.vendors.brevo import api
 from tests.vendors.brevo.case import CASE, ROWS, a_list, a_segment, served
 from tests.vendors.documents import Document, exchanged, needs_documents
 
 BREVO = Brevo()
 ACCOUNT = account(BREVO)
-LISTS, SEGMENTS = BREVO.list_requests(ACCOUNT.values)
+LISTS, SEGMENTS = BREVO.listings
+FIRST, _ = REQUESTS = first_requests(BREVO, ACCOUNT.values)
 
 
 def test_both_listings_are_asked_for_oldest_first_with_the_largest_page() -> None:
     params = {"limit": "50", "sort": "asc", "offset": "0"}
-    assert Request("contacts/lists", params) == LISTS
-    assert Request("contacts/segments", params) == SEGMENTS
+    assert [Request("contacts/lists", params), Request("contacts/segments", params)] == REQUESTS
 
 
 def test_all_further_pages_are_known_after_the_first() -> None:
-    page = BREVO.page({"count": 120, "lists": [{"id": n} for n in range(50)]}, LISTS)
+    page = page_of(BREVO, {"count": 120, "lists": [{"id": n} for n in range(50)]}, FIRST)
     assert [each.params["offset"] for each in page.plan] == ["50", "100"]
 
 
 def test_an_empty_account_has_no_array_at_all() -> None:
-    page = BREVO.page({"count": 0}, LISTS)
+    page = page_of(BREVO, {"count": 0}, FIRST)
     assert (page.rows, page.more) == ([], False)
 
 
 def test_a_page_without_its_array_is_not_the_end_where_more_are_counted() -> None:
-    assert BREVO.page({"count": 7}, LISTS).more is True
-    assert BREVO.page({}, LISTS).more is None
+    assert page_of(BREVO, {"count": 7}, FIRST).more is True
+    assert page_of(BREVO, {}, FIRST).more is None
     with pytest.raises(UnexpectedShape):
-        BREVO.page({"lists": None, "count": 7}, LISTS)
+        page_of(BREVO, {"lists": None, "count": 7}, FIRST)
 
 
 def test_the_key_goes_out_in_a_header_of_brevos_own() -> None:
-    assert BREVO.headers({"api_key": "k"}) == {"api-key": "k"}
+    assert BREVO.auth_for({}).authorize(FIRST, {"api_key": "k"}, 0).headers == {"api-key": "k"}
 
 
 def test_a_list_and_a_segment_of_the_same_number_are_two_audiences() -> None:
-    a, b = row_of(BREVO, a_list(8, "L", 5), LISTS), row_of(BREVO, a_segment(8, "S"), SEGMENTS)
+    a, b = row(BREVO, a_list(8, "L", 5), LISTS), row(BREVO, a_segment(8, "S"), SEGMENTS)
     assert a is not None
     assert b is not None
     assert (a.id, a.kind, a.size, a.type) == ("list-8", "list", 5, "unknown")
@@ -64,18 +61,18 @@ def test_a_list_and_a_segment_of_the_same_number_are_two_audiences() -> None:
 
 def test_the_counts_that_brevo_is_giving_up_are_never_a_size() -> None:
     raw = {"id": 1, "name": "n", "totalSubscribers": 9, "totalBlacklisted": 9}
-    row = row_of(BREVO, raw, LISTS)
-    assert row is not None
-    assert row.size is None
+    one = row(BREVO, raw, LISTS)
+    assert one is not None
+    assert one.size is None
 
 
 @pytest.mark.parametrize(
     ("told", "type"), [(True, "dynamic"), (False, "static"), (None, "unknown"), ("yes", "unknown")]
 )
 def test_only_a_list_asked_for_alone_tells_whether_it_is_dynamic(told: bool | str | None, type: str) -> None:
-    row = row_of(BREVO, {**a_list(1, "n", 1), "dynamicList": told}, LISTS)
-    assert row is not None
-    assert row.type == type
+    one = row(BREVO, {**a_list(1, "n", 1), "dynamicList": told}, LISTS)
+    assert one is not None
+    assert one.type == type
 
 
 @pytest.mark.anyio
@@ -96,7 +93,7 @@ async def test_one_segment_is_found_in_the_listing_and_no_person_is_asked_for(te
 
 
 def test_the_number_alone_is_the_vendors_own_id_of_both() -> None:
-    assert BREVO.bare_id("list-8") == BREVO.bare_id("segment-8") == "8"
+    assert BREVO.own_id("list-8") == BREVO.own_id("segment-8") == "8"
 
 
 @pytest.mark.parametrize("text", ["8", "list-", "list-x", "list-" + "1" * 19, "LIST-8", "list-8/x"])
@@ -106,9 +103,14 @@ def test_other_text_is_no_id_and_never_asked_for(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind", "says"),
-    [(401, "unauthorized", "IP address"), (403, "forbidden", "level Read"), (404, "not_found", "BASE_URL"),
-     (402, "forbidden", "plan"), (429, "rate_limited", "429")],
-)  # fmt: skip
+    [
+        (401, "unauthorized", "IP address"),
+        (403, "forbidden", "level Read"),
+        (404, "not_found", "BASE_URL"),
+        (402, "forbidden", "plan"),
+        (429, "rate_limited", "429"),
+    ],
+)
 def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
     assert (describe_status(status, ACCOUNT)[0], says in describe_status(status, ACCOUNT)[1]) == (kind, True)
 
@@ -117,8 +119,7 @@ def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
 def test_the_wait_is_in_a_header_that_comes_with_every_answer_and_counts_when_limited(
     status: int, seconds: int | None
 ) -> None:
-    now = datetime.now(timezone.utc).timestamp()
-    response = Response(LISTS, status, {"x-sib-ratelimit-reset": "7"}, None, False, now)
+    response = answered(status, None, is_json=False, headers={"x-sib-ratelimit-reset": "7"})
     assert find_wait(response, ACCOUNT) == seconds
 
 

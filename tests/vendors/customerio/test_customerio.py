@@ -10,43 +10,47 @@ from audience_mcp.config import load_configuration
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import UnexpectedShape
 from audience_mcp.sources.responses import describe_status
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing import serve_api
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors import Counted, Request
 from audience_mcp.vendors.customerio import CustomerIo
-from tests.vendors.bodies import account
+from tests.vendors import bodies
+from tests.vendors.bodies import account, first_requests, page_of, sizes_in, talk_of_sizes
 from tests.vendors.customerio import api
 from tests.vendors.customerio.case import CASE, ROWS, row, served
 
 CIO = CustomerIo()
 ACCOUNT = account(CIO)
-FIRST = CIO.list_request(ACCOUNT.values)
+(FIRST,) = first_requests(CIO, ACCOUNT.values)
 
 
 def held(raw: object) -> Row:
-    found = row_of(CIO, raw, FIRST)
+    found = bodies.row(CIO, raw)
     assert found is not None
     return found
 
 
 def test_everything_is_asked_for_at_once() -> None:
     assert Request("segments") == FIRST
-    assert CIO.page({"segments": []}, FIRST).more is False
+    assert page_of(CIO, {"segments": []}, FIRST).more is False
 
 
-@pytest.mark.parametrize("body", [{}, {"segments": None}, {"segments": {}}, [], None])
+@pytest.mark.parametrize("body", [{}, {"segments": {}}, [], None])
 def test_a_body_without_segments_is_not_taken_for_an_empty_workspace(
     body: dict[str, Any] | list[Any] | None,
 ) -> None:
     with pytest.raises(UnexpectedShape):
-        CIO.page(body, FIRST)
+        page_of(CIO, body, FIRST)
 
 
 @pytest.mark.parametrize(
     ("region", "base"),
-    [(None, "https://api.customer.io/v1"), ("us", "https://api.customer.io/v1"), ("EU", "https://api-eu.customer.io/v1")],
-)  # fmt: skip
+    [
+        (None, "https://api.customer.io/v1"),
+        ("us", "https://api.customer.io/v1"),
+        ("EU", "https://api-eu.customer.io/v1"),
+    ],
+)
 def test_the_region_says_where_the_account_is(region: str | None, base: str) -> None:
     variables = {"CUSTOMERIO_REGION": region} if region else {}
     assert account(CIO, **variables).base_url == base
@@ -73,7 +77,7 @@ def test_another_region_is_refused_with_those_that_there_are() -> None:
 )
 def test_the_status_is_that_of_the_build(state: str | None, status: str, details: dict[str, Any]) -> None:
     one = held(row(1, "n", 1) | {"state": state})
-    assert (one.status, one.details) == (status, details)
+    assert (one.status, one.details or {}) == (status, details)
 
 
 @pytest.mark.parametrize(
@@ -86,17 +90,22 @@ def test_the_type_is_what_customer_io_calls_it(word: str | None, type: str) -> N
 def test_a_size_is_a_request_of_its_own_that_brings_no_person() -> None:
     one = held(row(41, "n", 1))
     assert one.size_pending
-    assert CIO.count_request([one], ACCOUNT.values) == Request("segments/41/customer_count")
+    assert next(talk_of_sizes(CIO, [one], ACCOUNT.values)) == Request("segments/41/customer_count")
 
 
 @pytest.mark.parametrize(
     ("state", "count", "counted"),
-    [("finished", 0, Counted(0)), ("finished", 9, Counted(9)), ("build", 0, Counted(None, "not counted yet")),
-     ("build", 9, Counted(9, "still being built")), ("archived", 0, Counted(None, "not counted yet"))],
-)  # fmt: skip
+    [
+        ("finished", 0, Counted(0)),
+        ("finished", 9, Counted(9)),
+        ("build", 0, Counted(None, "not counted yet")),
+        ("build", 9, Counted(9, "still being built")),
+        ("archived", 0, Counted(None, "not counted yet")),
+    ],
+)
 def test_a_zero_of_a_segment_that_is_being_built_is_no_size(state: str, count: int, counted: Counted) -> None:
     one = held(row(4, "n", count, state=state))
-    assert CIO.parse_counts({"segment_id": 4, "count": count}, [one]) == {"4": counted}
+    assert sizes_in(CIO, [one], {"segment_id": 4, "count": count}, {}) == {"4": counted}
 
 
 @pytest.mark.parametrize("body", [{"segment_id": 5, "count": 9}, [], None])
@@ -104,7 +113,7 @@ def test_a_count_of_another_segment_is_not_taken_for_this_ones(
     body: dict[str, Any] | list[Any] | None,
 ) -> None:
     with pytest.raises(UnexpectedShape):
-        CIO.parse_counts(body, [held(row(4, "n", 1))])
+        sizes_in(CIO, [held(row(4, "n", 1))], body, {})
 
 
 def test_a_refused_key_may_be_of_another_product_or_region() -> None:

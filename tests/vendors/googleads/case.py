@@ -45,7 +45,7 @@ ROWS = [
     row(84, "Tiny list", "EXTERNAL_REMARKETING", 0, eligibleForDisplay=False),
     row(85, "Old visitors", "REMARKETING", None, None, membershipStatus="CLOSED", closingReason="UNUSED"),
     row(86, "Neue Art von Liste", "NOT_KNOWN_YET", 41, accessReason="SHARED"),
-]  # fmt: skip
+]
 
 
 @asynccontextmanager
@@ -68,8 +68,11 @@ async def served(rows: Sequence[object], page_size: int = 10_000) -> AsyncIterat
 
 
 TYPES = {
-    "CRM_BASED": "static", "SIMILAR": "lookalike", "LOOKALIKE": "lookalike", "NOT_KNOWN_YET": "unknown",
-}  # fmt: skip
+    "CRM_BASED": "static",
+    "SIMILAR": "lookalike",
+    "LOOKALIKE": "lookalike",
+    "NOT_KNOWN_YET": "unknown",
+}
 
 
 def facts(raw: Any) -> Facts:
@@ -89,8 +92,6 @@ CASE = Case(
     rows=ROWS,
     sample=SAMPLE,
     facts=facts,
-    id="id",
-    name="name",
     size="sizeForDisplay",
     dates=(),
     new_id=lambda n: str(90_000 + n),

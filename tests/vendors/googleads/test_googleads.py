@@ -1,7 +1,6 @@
 """Google Ads: a query in a body, 64-bit numbers as text, two sizes, and a token that must be exchanged."""
 
 import json
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -16,19 +15,15 @@ from audience_mcp.core.errors import ToolError, UnexpectedShape
 from audience_mcp.sources.responses import describe_status, find_wait
 from audience_mcp.testing import Answer, serve_api
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Request, Response, as_object
+from audience_mcp.vendors import Request, as_object
 from audience_mcp.vendors.googleads import SELECT, GoogleAds
-from tests.vendors.bodies import account, shown
+from tests.vendors.bodies import account, answered, first_requests, headers_sent, page_of, shown, talk_of_one
 from tests.vendors.googleads import api
 from tests.vendors.googleads.case import CASE, ROWS, served
 
 ADS = GoogleAds()
 ACCOUNT = account(ADS, GOOGLE_ADS_CUSTOMER_ID="123-456-7890")
-FIRST = ADS.list_request(ACCOUNT.values)
-
-
-def answered(body: object, status: int = 400) -> Response:
-    return Response(FIRST, status, {}, body, True, datetime.now(timezone.utc).timestamp())
+(FIRST,) = first_requests(ADS, ACCOUNT.values)
 
 
 def test_the_first_page_is_a_query_with_the_total_and_without_a_page_size() -> None:
@@ -40,7 +35,7 @@ def test_the_first_page_is_a_query_with_the_total_and_without_a_page_size() -> N
 
 
 def test_the_next_page_is_the_same_query_with_the_page_token() -> None:
-    page = ADS.page({"results": [], "nextPageToken": "CAo", "totalResultsCount": "7"}, FIRST)
+    page = page_of(ADS, {"results": [], "nextPageToken": "CAo", "totalResultsCount": "7"}, FIRST)
     assert isinstance(FIRST.json, dict)
     assert page.next is not None
     assert page.next.json == {**FIRST.json, "pageToken": "CAo"}
@@ -49,19 +44,21 @@ def test_the_next_page_is_the_same_query_with_the_page_token() -> None:
 
 @pytest.mark.parametrize("end", [{}, {"nextPageToken": ""}, {"nextPageToken": None}])
 def test_a_page_without_a_token_is_the_last(end: dict[str, Any]) -> None:
-    assert ADS.page({"results": [{"userList": {"id": "1"}}], **end}, FIRST).more is False
+    assert page_of(ADS, {"results": [{"userList": {"id": "1"}}], **end}, FIRST).more is False
 
 
-@pytest.mark.parametrize("body", [{}, {"fieldMask": "userList.id"}, {"totalResultsCount": "0"}])
+@pytest.mark.parametrize(
+    "body", [{}, {"fieldMask": "userList.id"}, {"totalResultsCount": "0"}, {"results": None}]
+)
 def test_an_account_without_lists_has_no_results_at_all_and_is_complete(body: dict[str, Any]) -> None:
-    page = ADS.page(body, FIRST)
+    page = page_of(ADS, body, FIRST)
     assert (page.rows, page.more) == ([], False)
 
 
-@pytest.mark.parametrize("body", [{"unexpected": 1}, {"results": {}}, {"results": None}, [], None, "x"])
+@pytest.mark.parametrize("body", [{"unexpected": 1}, {"results": {}}, [], None, "x"])
 def test_another_body_without_results_is_not_taken_for_an_empty_account(body: object) -> None:
     with pytest.raises(UnexpectedShape):
-        ADS.page(body, FIRST)
+        page_of(ADS, body, FIRST)
 
 
 @pytest.mark.anyio
@@ -92,7 +89,7 @@ def test_there_are_no_dates() -> None:
 
 
 def test_one_audience_is_the_same_query_for_its_id() -> None:
-    assert ADS.get_request("77", ACCOUNT.values) == Request(
+    assert next(talk_of_one(ADS, "77", ACCOUNT.values)) == Request(
         FIRST.path, {}, "POST", {"query": f"{SELECT} WHERE user_list.id = 77"}
     )
 
@@ -103,9 +100,9 @@ def test_other_text_is_no_id_and_never_comes_into_a_query(text: str) -> None:
 
 
 def test_the_manager_account_and_the_developer_token_go_out_only_where_they_are_set() -> None:
-    bare = ADS.headers({"token": "t"})
+    bare = headers_sent(ADS, {"token": "t"})
     assert bare == {"Authorization": "Bearer t"}
-    full = ADS.headers({"token": "t", "login": "2223334444", "developer_token": "d"})
+    full = headers_sent(ADS, {"token": "t", "login": "2223334444", "developer_token": "d"})
     assert full == {**bare, "login-customer-id": "2223334444", "developer-token": "d"}
 
 
@@ -126,7 +123,7 @@ def test_what_an_error_is_follows_from_its_status_and_a_quota_from_its_code(
     status: int, code: dict[str, Any] | None, kind: str
 ) -> None:
     body = api.failed(status, code).body
-    assert describe_status(ADS.status_of(answered(body, status)), ACCOUNT)[0] == kind
+    assert describe_status(ADS.status(answered(status, body)), ACCOUNT)[0] == kind
 
 
 def test_a_refusal_names_the_manager_account_that_is_most_often_missing() -> None:
@@ -137,8 +134,8 @@ def test_a_refusal_names_the_manager_account_that_is_most_often_missing() -> Non
 
 def test_the_wait_is_text_with_a_unit_deep_in_the_error() -> None:
     body = api.failed(429, {"quotaError": "X"}, details={"quotaErrorDetails": {"retryDelay": "5s"}}).body
-    assert find_wait(answered(body, 429), ACCOUNT) == 5
-    assert find_wait(answered(api.failed(429, {"quotaError": "X"}).body, 429), ACCOUNT) is None
+    assert find_wait(answered(429, body), ACCOUNT) == 5
+    assert find_wait(answered(429, api.failed(429, {"quotaError": "X"}).body), ACCOUNT) is None
 
 
 @pytest.mark.anyio
@@ -156,8 +153,8 @@ async def test_a_page_token_that_is_too_old_begins_the_reading_anew_once(code: s
         serve_api(answer) as (origin, asked),
         open_case(CASE, there, GOOGLE_ADS_BASE_URL=f"{origin}/v26") as catalog,
     ):
-        answered = await catalog.list_audiences(ListQuery(limit=0))
-    assert (answered.matched, answered.complete) == (len(ROWS), True)
+        result = await catalog.list_audiences(ListQuery(limit=0))
+    assert (result.matched, result.complete) == (len(ROWS), True)
     tokens = [json.loads(each.body).get("pageToken") for each in asked]
     assert tokens == [None, "CAo4", None, "CAo4", "CAo8"]
 

@@ -16,9 +16,16 @@ STATUSES = {"COMPLETE": "ready", "PROCESSING": "processing"}
 
 
 def a_list(id: int, name: str, size: int | None, kind: str = "MANUAL", **more: object) -> dict[str, object]:
-    row = {"listId": str(id), "name": name, "objectTypeId": "0-1", "processingType": kind,
-           "processingStatus": "COMPLETE", "createdAt": "2026-01-05T08:00:01.120Z",
-           "updatedAt": "2026-02-07T10:11:12.000Z", **more}  # fmt: skip
+    row = {
+        "listId": str(id),
+        "name": name,
+        "objectTypeId": "0-1",
+        "processingType": kind,
+        "processingStatus": "COMPLETE",
+        "createdAt": "2026-01-05T08:00:01.120Z",
+        "updatedAt": "2026-02-07T10:11:12.000Z",
+        **more,
+    }
     return row if size is None else {**row, "size": size}
 
 
@@ -50,10 +57,7 @@ CASE = Case(
     vendor=built_in_vendors()["hubspot"],
     serve=served,
     rows=ROWS,
-    sample=ROWS[0],
     facts=facts,
-    id="listId",
-    name="name",
     size="size",
     dates=("createdAt", "updatedAt"),
     new_id=lambda n: str(90_000 + n),

@@ -15,37 +15,36 @@ from audience_mcp.sandbox import hubspot as api
 from audience_mcp.sandbox.answers import answer_as
 from audience_mcp.sandbox.exchange import RefusedError
 from audience_mcp.sources.responses import describe_status
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing import Answer, Asked, Served, serve_api
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors.hubspot import HubSpot
-from tests.vendors.bodies import account
+from tests.vendors.bodies import account, first_requests, page_of, row
 from tests.vendors.hubspot.case import CASE, ROWS, a_list, served
 
 pytestmark = pytest.mark.anyio
 
 HUBSPOT = HubSpot()
-FIRST = HUBSPOT.list_requests({})[0]
+(FIRST,) = first_requests(HUBSPOT, {})
 
 
 def test_the_first_page_is_asked_for_with_everything_that_the_schema_marks_as_required() -> None:
     assert (FIRST.method, FIRST.path) == ("POST", "crm/lists/2026-09/all")
     assert FIRST.json == {
         "count": 500,
-        "additionalProperties": ["hs_list_size", "hs_description"],
+        "additionalProperties": ["hs_list_size", "hs_description", "hs_list_reference_count"],
         "processingTypes": ["DYNAMIC", "MANUAL", "SNAPSHOT"],
     }
 
 
 def test_the_cursor_is_added_to_the_body_and_nothing_else_changes() -> None:
-    page = HUBSPOT.page({"results": [], "paging": {"next": {"after": "b3Bh"}}}, FIRST)
+    page = page_of(HUBSPOT, {"results": [], "paging": {"next": {"after": "b3Bh"}}}, FIRST)
     assert page.next is not None
     assert page.next.json == {**dict(FIRST.json), "after": "b3Bh"}  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("body", [{"results": []}, {"results": [], "paging": {}}])
 def test_the_end_is_a_cursor_that_is_not_there(body: dict[str, object]) -> None:
-    assert HUBSPOT.page(body, FIRST).more is False
+    assert page_of(HUBSPOT, body, FIRST).more is False
 
 
 @pytest.mark.parametrize(
@@ -53,25 +52,33 @@ def test_the_end_is_a_cursor_that_is_not_there(body: dict[str, object]) -> None:
     [({"hs_list_size": "1204"}, 1204), ({"hs_list_size": "0"}, 0), ({}, None), ({"hs_list_size": ""}, None)],
 )
 def test_a_size_is_a_text_and_an_absent_one_is_unknown(further: dict[str, str], size: int | None) -> None:
-    row = row_of(HUBSPOT, {**a_list(1, "n", None), "additionalProperties": further}, FIRST)
-    assert row is not None
-    assert row.size == size
+    one = row(HUBSPOT, {**a_list(1, "n", None), "additionalProperties": further})
+    assert one is not None
+    assert one.size == size
 
 
 @pytest.mark.parametrize(
     ("more", "note"),
-    [({"objectTypeId": "0-2"}, "counts companies"), ({"objectTypeId": "2-77"}, "counts records of 2-77"),
-     ({"processingStatus": "PROCESSING"}, "being evaluated: not final"), ({}, None),
-     ({"objectTypeId": "0-3", "processingStatus": "PROCESSING"}, "counts deals; being evaluated: not final")],
-)  # fmt: skip
+    [
+        ({"objectTypeId": "0-2"}, "counts companies"),
+        ({"objectTypeId": "2-77"}, "counts records of 2-77"),
+        ({"processingStatus": "PROCESSING"}, "being evaluated: not final"),
+        ({}, None),
+        (
+            {"objectTypeId": "0-3", "processingStatus": "PROCESSING"},
+            "counts deals; being evaluated: not final",
+        ),
+    ],
+)
 def test_a_size_that_is_not_of_contacts_or_not_final_says_so(more: dict[str, str], note: str | None) -> None:
-    row = row_of(HUBSPOT, api.as_listed(a_list(1, "n", 5, **more)), FIRST)
-    assert row is not None
-    assert (row.size, row.size_note) == (5, note)
+    one = row(HUBSPOT, api.as_listed(a_list(1, "n", 5, **more)))
+    assert one is not None
+    assert (one.size, one.size_note) == (5, note)
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "says"), [(401, "unauthorized", "private app"), (403, "forbidden", "crm.lists.read")]
+    ("status", "kind", "says"),
+    [(401, "unauthorized", "another sort of key"), (403, "forbidden", "crm.lists.read")],
 )
 def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
     found, text = describe_status(status, account(HUBSPOT))

@@ -11,9 +11,8 @@ from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import load_configuration
 from audience_mcp.sources.responses import describe_status, find_wait
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Response
 from audience_mcp.vendors.intercom import Intercom
-from tests.vendors.bodies import account
+from tests.vendors.bodies import NOW, account, answered
 from tests.vendors.documents import Document, exchanged, needs_documents
 from tests.vendors.intercom import api
 from tests.vendors.intercom.case import CASE, ROWS, served
@@ -21,7 +20,6 @@ from tests.vendors.intercom.case import CASE, ROWS, served
 pytestmark = pytest.mark.anyio
 
 VENDOR = Intercom()
-FIRST = VENDOR.list_request({})
 
 
 async def test_one_segment_gets_its_size_from_the_list() -> None:
@@ -63,16 +61,19 @@ def test_a_version_is_two_numbers(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind", "says"),
-    [(401, "unauthorized", "api.eu.intercom.io"), (403, "forbidden", "Read and list users and companies"),
-     (400, "invalid_request", "INTERCOM_VERSION")],
-)  # fmt: skip
+    [
+        (401, "unauthorized", "api.eu.intercom.io"),
+        (403, "forbidden", "Read and list users and companies"),
+        (400, "invalid_request", "INTERCOM_VERSION"),
+    ],
+)
 def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
     found, text = describe_status(status, account(VENDOR))
     assert (found, says in text) == (kind, True)
 
 
 def test_the_wait_is_a_moment_in_a_header() -> None:
-    response = Response(FIRST, 429, {"x-ratelimit-reset": "1767225609"}, {}, True, 1_767_225_600.0)
+    response = answered(429, {}, headers={"x-ratelimit-reset": f"{NOW.timestamp() + 9:.0f}"})
     assert find_wait(response, account(VENDOR)) == 9
 
 

@@ -10,30 +10,33 @@ from anyio.to_thread import run_sync
 from klaviyo_api import KlaviyoAPI
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
+from audience_mcp.core.errors import UnexpectedShape
 from audience_mcp.sandbox import klaviyo as api
 from audience_mcp.sandbox.answers import answer_as
 from audience_mcp.sources.responses import describe_status
 from audience_mcp.testing.asking import open_case
+from audience_mcp.vendors import Counted
 from audience_mcp.vendors.klaviyo import Klaviyo
-from tests.vendors.bodies import account
+from tests.vendors.bodies import account, first_requests, headers_sent, page_of, row, sizes_in
 from tests.vendors.documents import Document, exchanged, needs_documents
 from tests.vendors.klaviyo.case import CASE, ROWS, a_list, a_segment, served
 
 pytestmark = pytest.mark.anyio
 
 KLAVIYO = Klaviyo()
-LISTS, SEGMENTS = KLAVIYO.list_requests({})
+LISTS, SEGMENTS = KLAVIYO.listings
+FIRST_LISTS, FIRST_SEGMENTS = first_requests(KLAVIYO, {})
 
 
 def test_the_revision_goes_out_with_the_key() -> None:
-    sent = KLAVIYO.headers({"api_key": "pk_x", "revision": "2026-07-15"})
+    sent = headers_sent(KLAVIYO, {"api_key": "pk_x", "revision": "2026-07-15"})
     assert sent["Authorization"] == "Klaviyo-API-Key pk_x"
     assert sent["revision"] == "2026-07-15"
 
 
 def test_of_the_next_link_only_the_cursor_is_taken() -> None:
     link = "https://elsewhere.example/api/lists?page%5Bcursor%5D=b3Bh&x=1"
-    page = KLAVIYO.page({"data": [], "links": {"next": link}}, LISTS)
+    page = page_of(KLAVIYO, {"data": [], "links": {"next": link}}, FIRST_LISTS)
     assert page.next is not None
     assert page.next.path == "api/lists"
     assert page.next.params["page[cursor]"] == "b3Bh"
@@ -43,7 +46,7 @@ def test_of_the_next_link_only_the_cursor_is_taken() -> None:
     "body", [{"data": []}, {"data": [], "links": {}}, {"data": [], "links": {"next": None}}]
 )
 def test_a_link_that_is_not_there_or_null_is_the_end(body: dict[str, Any]) -> None:
-    assert KLAVIYO.page(body, SEGMENTS).more is False
+    assert page_of(KLAVIYO, body, FIRST_SEGMENTS, SEGMENTS).more is False
 
 
 async def test_segments_are_counted_a_hundred_at_a_time_and_lists_one_by_one() -> None:
@@ -66,6 +69,19 @@ async def test_a_segment_that_the_report_leaves_out_is_unknown_and_not_empty() -
     assert [row.size for row in answer.audiences] == [9, None]
     assert answer.complete
     assert answer.audiences[1].size_note
+
+
+@pytest.mark.parametrize("body", [{}, {"data": {"id": "Qw34cd"}}, {"data": None}, [], None])
+def test_an_answer_without_a_list_is_not_taken_for_a_list_without_a_count(body: object) -> None:
+    one = row(KLAVIYO, {"id": "Qw34cd", "attributes": {"name": "VIP"}}, LISTS)
+    assert one is not None
+    assert one.size_pending
+    with pytest.raises(UnexpectedShape):
+        sizes_in(KLAVIYO, [one], body, {})
+    assert sizes_in(KLAVIYO, [one], {"data": {"attributes": {"profile_count": None}}}, {}) == {
+        "Qw34cd": Counted(None)
+    }
+    assert sizes_in(KLAVIYO, [one], {"data": {"attributes": {}}}, {}) == {}
 
 
 async def test_a_frozen_segment_says_so_beside_its_size() -> None:

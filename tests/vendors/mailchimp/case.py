@@ -21,8 +21,15 @@ def a_list(id: str, name: str, size: int) -> dict[str, object]:
 
 
 def a_segment(list_id: str, id: int, name: str, size: int, type: str = "saved") -> dict[str, object]:
-    return {"id": id, "list_id": list_id, "name": name, "type": type, "member_count": size,
-            "created_at": MADE, "updated_at": CHANGED}  # fmt: skip
+    return {
+        "id": id,
+        "list_id": list_id,
+        "name": name,
+        "type": type,
+        "member_count": size,
+        "created_at": MADE,
+        "updated_at": CHANGED,
+    }
 
 
 ROWS = [
@@ -62,11 +69,7 @@ CASE = Case(
     vendor=built_in_vendors()["mailchimp"],
     serve=served,
     rows=ROWS,
-    sample=ROWS[0],
     facts=facts,
-    id="id",
-    name="name",
-    size="member_count",
     dates=("date_created",),
     new_id=lambda n: f"{n + 4096:010x}",
     unknown_id="list-ffffffffff",

@@ -9,11 +9,11 @@ from audience_mcp.config import Source, load_configuration
 from audience_mcp.sandbox import Answer, Asked
 from audience_mcp.sandbox import mailchimp as api
 from audience_mcp.sandbox.answers import answer_as
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing import Served, serve_api
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Response
+from audience_mcp.vendors import Request
 from audience_mcp.vendors.mailchimp import Mailchimp
+from tests.vendors.bodies import answered, row
 from tests.vendors.mailchimp.case import CASE, ROWS, served
 
 pytestmark = pytest.mark.anyio
@@ -59,7 +59,8 @@ def test_a_key_never_leads_to_another_host(key: str) -> None:
 def test_the_form_of_the_key_that_goes_out_is_a_secret_too() -> None:
     account = source_of(MAILCHIMP_API_KEY=f"{KEY}-us6").account
     assert account is not None
-    (_, form) = MAILCHIMP.headers(account.values)["Authorization"].split()
+    sent = MAILCHIMP.auth_for(account.values).authorize(Request("lists"), account.values, 0)
+    (_, form) = sent.headers["Authorization"].split()
     assert form in account.secrets
 
 
@@ -90,7 +91,7 @@ async def test_only_the_fields_that_are_shown_are_asked_for_in_the_largest_pages
     for asked in there.asked:
         assert asked.query["count"] == ["1000"]
         assert "total_items" in asked.query["fields"][0]
-        assert "contact" not in asked.query["fields"][0]
+        assert "lists.contact" not in asked.query["fields"][0]
 
 
 async def test_a_list_that_is_deleted_while_it_is_read_loses_nothing_else() -> None:
@@ -118,21 +119,18 @@ async def test_a_group_counts_what_lies_within_an_audience_of_another_group() ->
         "tag": 12,
     }
     assert answer.sum_of_sizes == lists
-    assert any(
-        "a group leaves out only what lies within another of its own" in note for note in answer.notes or []
-    )
+    assert any("a group leaves out only what one of its own contains" in note for note in answer.notes or [])
 
 
 def test_a_list_without_a_count_has_no_size() -> None:
-    row = row_of(MAILCHIMP, {"id": "0a1b2c3d4e", "name": "n", "stats": {}}, CASE.vendor.list_requests({})[0])
-    assert row is not None
-    assert row.size is None
+    one = row(MAILCHIMP, {"id": "0a1b2c3d4e", "name": "n", "stats": {}})
+    assert one is not None
+    assert one.size is None
 
 
 @pytest.mark.parametrize(("is_json", "status"), [(True, 403), (False, 429)])
 def test_a_403_without_json_is_throttling_and_not_a_missing_right(is_json: bool, status: int) -> None:
-    request = MAILCHIMP.list_requests({})[0]
-    assert MAILCHIMP.status_of(Response(request, 403, {}, None, is_json, 0.0)) == status
+    assert MAILCHIMP.status(answered(403, None, is_json=is_json)) == status
 
 
 @pytest.mark.parametrize("text", ["0a1b2c3d4e", "list-0A1B2C3D4E", "segment-880011", "list-0a1b2c3d4e/x"])

@@ -27,8 +27,11 @@ def sent(row: Any) -> Any:
     return {**rest, "total": row["active_count"]} if "active_count" in row else rest
 
 
-def answer(asked: Asked, rows: Sequence[Any]) -> Answer:
-    """Both listings, and one of either."""
+def answer(asked: Asked, rows: Sequence[Any], most: int = 250, *, clamps: bool = False) -> Answer:
+    """Both listings, and one of either.
+
+    most: rows of the largest page; a larger one is refused in Laravel's words, or `clamps` to this.
+    """
     if asked.headers.get("authorization") != f"Bearer {KEY}":
         return Answer(401, {"message": "Unauthenticated."})
     path = PATH.fullmatch(asked.path)
@@ -44,6 +47,10 @@ def answer(asked: Asked, rows: Sequence[Any]) -> Answer:
     ):
         return Answer(422, {"message": "The given data was invalid.", "errors": {"sort": ["…"]}})
     limit, page = int(query.get("limit", "25")), int(query.get("page", "1"))
+    if limit > most and not clamps:
+        text = f"The limit must not be greater than {most}."
+        return Answer(422, {"message": text, "errors": {"limit": [text]}})
+    limit = min(limit, most)
     last = max(1, -(-len(own) // limit))
     # Recorded links hold the page alone.
     link = f"https://connect.mailerlite.com{asked.path}?page={page + 1}" if page < last else None

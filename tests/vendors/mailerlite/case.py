@@ -12,14 +12,25 @@ from tests.vendors.mailerlite import api
 
 
 def a_group(id: int, name: str, size: int) -> dict[str, object]:
-    return {"id": str(145 * 10**15 + id), "name": name, "active_count": size, "sent_count": 12,
-            "open_rate": {"float": 0.4166, "string": "41.66%"}, "unsubscribed_count": 31,
-            "created_at": "2026-02-03 04:05:06"}  # fmt: skip
+    return {
+        "id": str(145 * 10**15 + id),
+        "name": name,
+        "active_count": size,
+        "sent_count": 12,
+        "open_rate": {"float": 0.4166, "string": "41.66%"},
+        "unsubscribed_count": 31,
+        "created_at": "2026-02-03 04:05:06",
+    }
 
 
 def a_segment(id: int, name: str, size: int) -> dict[str, object]:
-    return {"id": str(146 * 10**15 + id), "name": name, "active_count": size, "segment": True,
-            "created_at": "2026-02-03 04:05:06"}  # fmt: skip
+    return {
+        "id": str(146 * 10**15 + id),
+        "name": name,
+        "active_count": size,
+        "segment": True,
+        "created_at": "2026-02-03 04:05:06",
+    }
 
 
 ROWS = [
@@ -47,24 +58,21 @@ def full_id(raw: Mapping[str, object]) -> str:
 
 
 def requests(rows: Sequence[object]) -> int:
-    """Pages of a hundred of each kind."""
+    """Pages of a hundred groups, and one of segments."""
     segments = sum(api.is_segment(row) for row in rows)
-    return max(1, -(-(len(rows) - segments) // 100)) + max(1, -(-segments // 100))
+    return max(1, -(-(len(rows) - segments) // 100)) + 1
 
 
 CASE = Case(
     vendor=built_in_vendors()["mailerlite"],
     serve=served,
     rows=ROWS,
-    sample=ROWS[0],
     facts=facts,
-    id="id",
-    name="name",
-    size="active_count",
     dates=("created_at",),
     new_id=lambda n: str(147 * 10**15 + n),
     unknown_id="group-99999",
     largest_page=("limit", "100"),
+    other_pages=("250",),
     full_id=full_id,
     requests=requests,
 )

@@ -11,36 +11,58 @@ from mailerlite.api_client import ApiClient
 
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.sources.responses import describe_status
-from audience_mcp.sources.rows import row_of
+from audience_mcp.testing import Served, serve_api
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors.mailerlite import MailerLite
-from tests.vendors.bodies import account
+from tests.vendors.bodies import account, first_requests, page_of, row
 from tests.vendors.mailerlite import api
 from tests.vendors.mailerlite.case import CASE, ROWS, a_group, a_segment, served
 
 pytestmark = pytest.mark.anyio
 
 VENDOR = MailerLite()
-GROUPS, SEGMENTS = VENDOR.list_requests({})
+GROUPS, SEGMENTS = VENDOR.listings
+FIRST_GROUPS, FIRST_SEGMENTS = first_requests(VENDOR, {})
 
 
 def test_further_pages_keep_the_size_of_the_first() -> None:
     body = {"data": [], "meta": {"last_page": 3, "total": 250}, "links": {"next": "https://x.example?page=2"}}
-    page = VENDOR.page(body, GROUPS)
+    page = page_of(VENDOR, body, FIRST_GROUPS)
     assert [each.params for each in page.plan] == [
         {"limit": "100", "sort": "created_at", "page": "2"},
         {"limit": "100", "sort": "created_at", "page": "3"},
     ]
 
 
+@pytest.mark.parametrize(
+    ("most", "clamps", "limits"),
+    [
+        (250, False, ["250"]),
+        (100, True, ["250", "250", "250"]),  # `last_page` tells that a page was smaller
+        (100, False, ["250", "125", *["25"] * 10]),
+    ],
+    ids=["250 are allowed", "100 come in their place", "more than 100 are refused"],
+)
+async def test_all_segments_of_a_full_account_are_read_whatever_the_largest_page_is(
+    most: int, clamps: bool, limits: list[str]
+) -> None:
+    rows = [a_group(1, "G", 5), *(a_segment(n, f"Segment {n}", n) for n in range(250))]
+    async with serve_api(lambda asked: api.answer(asked, rows, most, clamps=clamps)) as (origin, asked):
+        there = Served({"MAILERLITE_API_KEY": api.KEY, "MAILERLITE_BASE_URL": f"{origin}/api"}, asked)
+        async with open_case(CASE, there) as catalog:
+            answer = await catalog.list_audiences(ListQuery(limit=0, kind=["segment"]))
+    assert (answer.matched, answer.sum_of_sizes, answer.complete) == (250, sum(range(250)), True)
+    assert [each.query["limit"][0] for each in asked if each.path.endswith("/segments")] == limits
+
+
 def test_segments_cannot_be_sorted() -> None:
-    assert "sort" not in SEGMENTS.params
+    assert "sort" not in FIRST_SEGMENTS.params
 
 
 def test_a_group_counts_its_active_subscribers_and_a_segment_its_total() -> None:
     group, segment = (
-        row_of(VENDOR, a_group(1, "G", 5), GROUPS),
-        row_of(VENDOR, api.sent(a_segment(1, "S", 7)), SEGMENTS),
+        row(VENDOR, a_group(1, "G", 5), GROUPS),
+        row(VENDOR, api.sent(a_segment(1, "S", 7)), SEGMENTS),
     )
     assert group is not None
     assert segment is not None

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -19,9 +18,20 @@ from audience_mcp.sandbox import meta as imitation
 from audience_mcp.sources.responses import describe_status, find_wait
 from audience_mcp.testing import Served
 from audience_mcp.testing.asking import list_rows, open_case
-from audience_mcp.vendors import Request, Response
+from audience_mcp.vendors import Request
 from audience_mcp.vendors.meta import FIELDS, Meta
-from tests.vendors.bodies import account, all_shown, page, shown
+from tests.vendors.bodies import (
+    account,
+    all_shown,
+    answered,
+    first_requests,
+    headers_sent,
+    page,
+    page_of,
+    result_of,
+    shown,
+    talk_of_one,
+)
 from tests.vendors.meta.case import CASE, served
 
 META = Meta()
@@ -31,14 +41,7 @@ VARIABLES = {
     "META_APP_SECRET": "the-app-secret",
 }
 ACCOUNT = account(META, **VARIABLES)
-FIRST = META.list_request(ACCOUNT.values)
-_ONE = META.get_request("17", ACCOUNT.values)
-assert _ONE is not None
-ONE: Request = _ONE
-
-
-def answered(body: object, status: int = 400, request: Request = FIRST, **headers: Any) -> Response:
-    return Response(request, status, headers, body, True, datetime.now(timezone.utc).timestamp())
+(FIRST,) = first_requests(META, ACCOUNT.values)
 
 
 def refused(code: object, subcode: int | None = None, **more: object) -> dict[str, object]:
@@ -57,29 +60,30 @@ def test_the_next_page_is_asked_for_with_the_cursor_and_never_with_metas_link_th
 
 def test_a_page_without_a_next_link_is_the_last_although_it_has_a_cursor() -> None:
     assert page(META, "last_page", FIRST).more is False
-    assert META.page({"data": []}, FIRST).more is False
+    assert page_of(META, {"data": []}, FIRST).more is False
 
 
 def test_an_empty_page_with_a_next_link_goes_on() -> None:
     body = {"data": [], "paging": {"cursors": {"after": "B"}, "next": "https://graph.facebook.com/x"}}
-    assert META.page(body, FIRST).next == FIRST.with_params(after="B")
+    assert page_of(META, body, FIRST).next == FIRST.with_params(after="B")
 
 
 @pytest.mark.parametrize("written", ["1234567", "act_1234567"])
 def test_an_ad_account_may_be_written_with_and_without_its_prefix(written: str) -> None:
     values = account(META, **{**VARIABLES, "META_AD_ACCOUNT_ID": written}).values
-    assert META.list_request(values) == FIRST
+    assert first_requests(META, values) == [FIRST]
 
 
 def test_the_token_goes_out_in_a_header_with_the_proof_that_the_app_secret_makes() -> None:
     proof = hmac.new(b"the-app-secret", b"the-meta-token", hashlib.sha256).hexdigest()
-    assert META.headers(ACCOUNT.values) == {"Authorization": "Bearer the-meta-token"}
-    assert META.sign(FIRST, ACCOUNT.values) == FIRST.with_params(appsecret_proof=proof)
+    assert headers_sent(META, ACCOUNT.values) == {"Authorization": "Bearer the-meta-token"}
+    sent = META.auth_for(ACCOUNT.values).authorize(FIRST, ACCOUNT.values, 0)
+    assert sent == FIRST.with_params(appsecret_proof=proof)
 
 
 def test_no_proof_goes_out_where_no_app_secret_is_set() -> None:
     values = {role: value for role, value in ACCOUNT.values.items() if role != "app_secret"}
-    assert META.sign(FIRST, values) == FIRST
+    assert META.auth_for(values).authorize(FIRST, values, 0) == FIRST
 
 
 def test_a_row_is_shown_with_its_range_its_codes_and_its_dates() -> None:
@@ -113,14 +117,27 @@ def test_a_size_is_a_range_or_unknown_and_never_half_of_one() -> None:
 @pytest.mark.parametrize(
     ("operation", "delivery", "status"),
     [
-        (200, 200, "ready"), (400, 200, "ready"), (411, 200, "ready"), (999, 200, "ready"),
-        (300, 200, "processing"), (414, 200, "processing"), (434, 300, "processing"),
+        (200, 200, "ready"),
+        (400, 200, "ready"),
+        (411, 200, "ready"),
+        (999, 200, "ready"),
+        (300, 200, "processing"),
+        (414, 200, "processing"),
+        (434, 300, "processing"),
         (441, 400, "processing"),
-        (415, 200, "failed"), (431, 200, "failed"), (432, 200, "failed"), (433, 200, "failed"),
-        (442, 200, "failed"), (471, 200, "failed"), (500, 200, "failed"), (200, 400, "failed"),
-        (200, 300, "unknown"), (100, None, "unknown"), (None, None, "unknown"),
+        (415, 200, "failed"),
+        (431, 200, "failed"),
+        (432, 200, "failed"),
+        (433, 200, "failed"),
+        (442, 200, "failed"),
+        (471, 200, "failed"),
+        (500, 200, "failed"),
+        (200, 400, "failed"),
+        (200, 300, "unknown"),
+        (100, None, "unknown"),
+        (None, None, "unknown"),
     ],
-)  # fmt: skip
+)
 def test_the_status_follows_from_both_codes(operation: int | None, delivery: int | None, status: str) -> None:
     raw = {"id": "1", "operation_status": {"code": operation}, "delivery_status": {"code": delivery}}
     assert shown(META, raw)["status"] == status
@@ -128,41 +145,67 @@ def test_the_status_follows_from_both_codes(operation: int | None, delivery: int
 
 @pytest.mark.parametrize(
     ("subtype", "type"),
-    [("CUSTOM", "static"), ("LOOKALIKE", "lookalike"), ("WEBSITE", "dynamic"), ("APP", "dynamic"),
-     ("VIDEO", "dynamic"), ("CLAIM", "dynamic"), ("PARTNER", "unknown"), (None, "unknown")],
-)  # fmt: skip
+    [
+        ("CUSTOM", "static"),
+        ("LOOKALIKE", "lookalike"),
+        ("WEBSITE", "dynamic"),
+        ("APP", "dynamic"),
+        ("VIDEO", "dynamic"),
+        ("CLAIM", "dynamic"),
+        ("PARTNER", "unknown"),
+        (None, "unknown"),
+    ],
+)
 def test_the_type_follows_from_the_subtype(subtype: str | None, type: str) -> None:
     assert shown(META, {"id": "1", "subtype": subtype})["type"] == type
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [(190, "unauthorized"), (102, "unauthorized"), (3, "forbidden"), (10, "forbidden"), (200, "forbidden"),
-     (270, "forbidden"), (299, "forbidden"), (368, "forbidden"), (4, "rate_limited"), (17, "rate_limited"),
-     (32, "rate_limited"), (613, "rate_limited"), (341, "rate_limited"), (80003, "rate_limited"),
-     (1, "unavailable"), (2, "unavailable"), (100, "invalid_request"), (2635, "invalid_request"),
-     ("190", "unauthorized"), (None, "invalid_request"), ([], "invalid_request")],
-)  # fmt: skip
+    [
+        (190, "unauthorized"),
+        (102, "unauthorized"),
+        (3, "forbidden"),
+        (10, "forbidden"),
+        (200, "forbidden"),
+        (270, "forbidden"),
+        (299, "forbidden"),
+        (368, "forbidden"),
+        (4, "rate_limited"),
+        (17, "rate_limited"),
+        (32, "rate_limited"),
+        (613, "rate_limited"),
+        (341, "rate_limited"),
+        (80003, "rate_limited"),
+        (1, "unavailable"),
+        (2, "unavailable"),
+        (100, "invalid_request"),
+        (2635, "invalid_request"),
+        ("190", "unauthorized"),
+        (None, "invalid_request"),
+        ([], "invalid_request"),
+    ],
+)
 @pytest.mark.parametrize("status", [200, 400])
 def test_what_an_error_is_follows_from_its_code_and_not_from_the_http_status(
     code: object, kind: str, status: int
 ) -> None:
-    judged = META.status_of(answered(refused(code), status))
+    judged = META.status(answered(status, refused(code)))
     assert describe_status(judged, ACCOUNT)[0] == kind
 
 
 def test_an_error_that_says_it_passes_is_tried_again() -> None:
-    assert META.status_of(answered(refused(99999, is_transient=True))) == 503
+    assert META.status(answered(400, refused(99999, is_transient=True))) == 503
 
 
 @pytest.mark.parametrize("error", ["soon", ["x"], True])
 def test_an_error_of_another_shape_under_200_is_a_failure_all_the_same(error: object) -> None:
-    assert META.status_of(answered({"error": error, "data": []}, 200)) == 500
+    assert META.status(answered(200, {"error": error, "data": []})) == 500
 
 
 def test_what_may_not_be_seen_is_not_found_when_asked_for_alone_and_forbidden_as_a_whole_account() -> None:
-    assert META.status_of(answered(refused(100, 33), request=ONE)) == 404
-    assert META.status_of(answered(refused(100, 33), request=FIRST)) == 403
+    assert META.status(answered(400, refused(100, 33), purpose="one")) == 404
+    assert META.status(answered(400, refused(100, 33))) == 403
 
 
 REGAIN = "estimated_time_to_regain_access"
@@ -173,33 +216,35 @@ REGAIN = "estimated_time_to_regain_access"
     [
         ({"1": [{"type": "custom_audience", REGAIN: 2}]}, 120),
         ({"1": [{REGAIN: 1}, {REGAIN: 3}], "2": [{}]}, 180),
-        ({}, None), ([], None), ({"1": 7}, None), ({"1": [7, None]}, None), ({"1": [{REGAIN: "x"}]}, None),
+        ({}, None),
+        ([], None),
+        ({"1": 7}, None),
+        ({"1": [7, None]}, None),
+        ({"1": [{REGAIN: "x"}]}, None),
     ],
-)  # fmt: skip
+)
 def test_the_wait_is_found_in_minutes_in_the_usage_header(
     usage: dict[str, Any] | list[Any], seconds: int | None
 ) -> None:
-    header: dict[str, Any] = {"x-business-use-case-usage": json.dumps(usage)}
-    assert find_wait(answered(refused(80003), 429, **header), ACCOUNT) == seconds
+    header = {"x-business-use-case-usage": json.dumps(usage)}
+    assert find_wait(answered(429, refused(80003), headers=header), ACCOUNT) == seconds
 
 
 def test_a_usage_header_that_is_no_json_says_no_wait() -> None:
-    assert (
-        find_wait(answered(refused(17), 429, **dict[str, Any]({"x-business-use-case-usage": "{"})), ACCOUNT)
-        is None
-    )
+    header = {"x-business-use-case-usage": "{"}
+    assert find_wait(answered(429, refused(17), headers=header), ACCOUNT) is None
 
 
 def test_the_usage_header_says_no_wait_where_nothing_is_limited() -> None:
-    header: dict[str, Any] = {"x-business-use-case-usage": json.dumps({"1": [{REGAIN: 3}]})}
-    assert find_wait(answered(refused(2), 503, **header), ACCOUNT) is None
+    header = {"x-business-use-case-usage": json.dumps({"1": [{REGAIN: 3}]})}
+    assert find_wait(answered(503, refused(2), headers=header), ACCOUNT) is None
 
 
 def test_an_audience_of_another_ad_account_is_none_of_ours() -> None:
     row = {"id": "17", "account_id": "1234567"}
-    assert META.parse_get(row, ONE) == [row]
-    assert META.parse_get({**row, "account_id": "7654321"}, ONE) == []
-    assert META.parse_get({"id": "17"}, ONE) == []
+    answers: list[dict[str, str]] = [row, {**row, "account_id": "7654321"}, {"id": "17"}]
+    seen = [result_of(talk_of_one(META, "17", ACCOUNT.values), answer) for answer in answers]
+    assert seen == [row, None, None]
 
 
 @pytest.mark.anyio

@@ -1,6 +1,5 @@
 """OneSignal: sizes at one a second, a total that may be the page's, and refusals that are HTTP 400."""
 
-from datetime import datetime, timezone
 from typing import Literal
 
 import onesignal
@@ -8,26 +7,35 @@ import pytest
 from anyio.to_thread import run_sync
 from onesignal.api.default_api import DefaultApi
 
+from audience_mcp.catalog.display import to_concise
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import UnexpectedShape
 from audience_mcp.sources.responses import describe_status
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Counted, Request, Response
+from audience_mcp.vendors import Counted, Rate, Request
 from audience_mcp.vendors.onesignal import OneSignal
-from tests.vendors.bodies import account
+from audience_mcp.vendors.request import Purpose
+from tests.vendors import bodies
+from tests.vendors.bodies import (
+    account,
+    answered,
+    first_requests,
+    headers_sent,
+    sizes_in,
+    talk_of_sizes,
+)
 from tests.vendors.documents import Document, exchanged, needs_documents
 from tests.vendors.onesignal import api
 from tests.vendors.onesignal.case import CASE, ROWS, row, served, uuid
 
 ONE = OneSignal()
 ACCOUNT = account(ONE, ONESIGNAL_APP_ID=api.APP)
-FIRST = ONE.list_request(ACCOUNT.values)
+(FIRST,) = first_requests(ONE, ACCOUNT.values)
 
 
 def held(raw: object) -> Row:
-    found = row_of(ONE, raw, FIRST)
+    found = bodies.row(ONE, raw)
     assert found is not None
     return found
 
@@ -44,14 +52,14 @@ async def test_every_segment_is_listed_whether_the_total_is_of_all_or_of_the_pag
 ) -> None:
     rows = [row(n, f"Segment {n}", n) for n in range(number)]
     async with served(rows, total) as there, open_case(CASE, there) as catalog:
-        answer = await catalog.list_audiences(ListQuery(search="nobody-is-called-so"))
+        answer = await catalog.list_audiences(ListQuery(search='"Segment 0"'))
         (report,) = answer.sources
     assert (report.audiences, report.complete) == (number, True)
     assert not [note for note in answer.notes or [] if "reports" in note]
 
 
 def test_the_key_goes_out_as_onesignal_wants_it_and_not_as_a_bearer_token() -> None:
-    assert ONE.headers(ACCOUNT.values) == {"Authorization": "Key the-api_key"}
+    assert headers_sent(ONE, ACCOUNT.values) == {"Authorization": "Key the-api_key"}
 
 
 def test_a_segment_is_a_filter_with_its_dates() -> None:
@@ -61,19 +69,36 @@ def test_a_segment_is_a_filter_with_its_dates() -> None:
 
 
 def test_a_size_is_asked_for_without_the_filters_and_at_one_a_second() -> None:
-    request = ONE.count_request([held(ROWS[1])], ACCOUNT.values)
+    request = next(talk_of_sizes(ONE, [held(ROWS[1])], ACCOUNT.values))
     assert request == Request(f"apps/{api.APP}/segments/{uuid(2)}")
-    assert [(rate.requests, rate.seconds) for rate in ONE.rates({})[request.pace]] == [(1, 1)]
+    assert ACCOUNT.rates[request.pace] == [Rate(1, 1)]
+    assert request.pace != FIRST.pace
 
 
-def test_the_size_of_a_segment_that_is_not_active_says_so() -> None:
-    assert ONE.parse_counts({"subscriber_count": 7}, [held(ROWS[1])]) == {uuid(2): Counted(7)}
-    paused = held(ROWS[3])
-    assert ONE.parse_counts({"subscriber_count": 7}, [paused]) == {
-        uuid(4): Counted(7, "the segment is not active")
-    }
+def test_a_size_is_the_count_of_subscribers_and_nothing_else_is_taken_for_one() -> None:
+    segment = held(ROWS[1])
+    assert sizes_in(ONE, [segment], {"subscriber_count": 7}, ACCOUNT.values) == {uuid(2): Counted(7)}
     with pytest.raises(UnexpectedShape):
-        ONE.parse_counts([], [paused])
+        sizes_in(ONE, [segment], [], ACCOUNT.values)
+
+
+@pytest.mark.anyio
+async def test_the_size_of_a_segment_that_is_not_active_says_so() -> None:
+    async with served(ROWS) as there, open_case(CASE, there) as catalog:
+        audiences = (await catalog.list_audiences(ListQuery(detail="full"))).audiences
+    notes = {audience.name: (audience.size, audience.size_note) for audience in audiences}
+    assert notes["Lapsed readers"] == (1_204, None)
+    assert notes["Paused"] == (77, "the segment is not active")
+
+
+def test_a_size_from_before_says_so_also_where_the_segment_is_not_active() -> None:
+    paused = held(ROWS[3])
+    paused.last_size = 70, bodies.NOW
+    shown = to_concise("onesignal", ONE, paused)
+    assert shown.size == 70
+    assert shown.size_note is not None
+    assert shown.size_note.startswith("counted at 2026-11-20T12:00:00Z")
+    assert shown.size_note.endswith("; the segment is not active")
 
 
 @pytest.mark.anyio
@@ -94,16 +119,20 @@ async def test_one_segment_comes_from_the_listing_and_only_it_is_counted() -> No
 
 
 @pytest.mark.parametrize(
-    ("status", "listing", "kind"),
-    [(400, True, "unauthorized"), (403, True, "unauthorized"), (403, False, "unauthorized"),
-     (400, False, "invalid_request"), (404, False, "not_found"), (429, True, "rate_limited")],
-)  # fmt: skip
+    ("status", "purpose", "kind"),
+    [
+        (400, "list", "unauthorized"),
+        (403, "list", "unauthorized"),
+        (403, "count", "unauthorized"),
+        (400, "count", "invalid_request"),
+        (404, "count", "not_found"),
+        (429, "list", "rate_limited"),
+    ],
+)
 def test_a_refused_key_is_a_400_or_a_403_and_a_400_for_one_size_is_not(
-    status: int, listing: bool, kind: str
+    status: int, purpose: Purpose, kind: str
 ) -> None:
-    request = FIRST if listing else ONE.count_request([held(ROWS[1])], ACCOUNT.values)
-    response = Response(request, status, {}, {}, True, datetime.now(timezone.utc).timestamp())
-    got, text = describe_status(ONE.status_of(response), ACCOUNT)
+    got, text = describe_status(ONE.status(answered(status, {}, purpose=purpose)), ACCOUNT)
     assert got == kind
     assert kind != "unauthorized" or "ONESIGNAL_APP_ID" in text
 

@@ -7,10 +7,10 @@ import pytest
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import load_configuration
 from audience_mcp.sources.responses import describe_status
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
 from audience_mcp.vendors.pinterest import Pinterest
-from tests.vendors.bodies import account
+from tests.vendors import bodies
+from tests.vendors.bodies import account, first_requests, page_of
 from tests.vendors.documents import exchanged, needs_documents
 from tests.vendors.pinterest import api
 from tests.vendors.pinterest.case import CASE, ROWS, row, served
@@ -18,7 +18,7 @@ from tests.vendors.pinterest.case import CASE, ROWS, row, served
 pytestmark = pytest.mark.anyio
 
 VENDOR = Pinterest()
-OWNED, RECEIVED = VENDOR.list_requests({"account": "1"})
+OWNED, RECEIVED = first_requests(VENDOR, {"account": "1"})
 
 
 def test_what_is_owned_and_what_was_received_are_two_listings() -> None:
@@ -39,18 +39,18 @@ async def test_an_audience_that_was_shared_counts_too_and_says_by_whom() -> None
 
 @pytest.mark.parametrize(("bookmark", "more"), [("Y2JV", True), (None, False), ("", False)])
 def test_no_bookmark_is_the_end_and_a_short_page_is_not(bookmark: str | None, more: bool) -> None:
-    assert VENDOR.page({"items": [{"id": "1"}], "bookmark": bookmark}, OWNED).more is more
+    assert page_of(VENDOR, {"items": [{"id": "1"}], "bookmark": bookmark}, OWNED).more is more
 
 
 def test_a_page_without_a_bookmark_field_is_the_end() -> None:
-    assert VENDOR.page({"items": []}, OWNED).more is False
+    assert page_of(VENDOR, {"items": []}, OWNED).more is False
 
 
 @pytest.mark.parametrize(
     ("status", "size", "shown", "note"),
     [
         ("READY", 0, 0, None),
-        ("INITIALIZING", 0, None, "not filled yet"),
+        ("INITIALIZING", 0, None, "not counted yet; still being filled"),
         ("INITIALIZING", 71, 71, "still being filled"),
         ("TOO_SMALL", 12, 12, "too small to be targeted (under 100)"),
     ],
@@ -58,7 +58,7 @@ def test_a_page_without_a_bookmark_field_is_the_end() -> None:
 def test_a_zero_while_it_is_being_filled_is_no_size(
     status: str, size: int, shown: int | None, note: str | None
 ) -> None:
-    one = row_of(VENDOR, row(1, "n", size, status=status), OWNED)
+    one = bodies.row(VENDOR, row(1, "n", size, status=status))
     assert one is not None
     assert (one.size, one.size_note) == (shown, note)
 

@@ -9,11 +9,10 @@ from audience_mcp.config import load_configuration
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import ToolError
 from audience_mcp.sources.responses import describe_status, find_wait
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Response
 from audience_mcp.vendors.posthog import PostHog
-from tests.vendors.bodies import account
+from tests.vendors import bodies
+from tests.vendors.bodies import account, answered, first_requests, page_of
 from tests.vendors.documents import exchanged, needs_documents
 from tests.vendors.posthog import api
 from tests.vendors.posthog.case import CASE, ROWS, row, served
@@ -22,11 +21,11 @@ pytestmark = pytest.mark.anyio
 
 VENDOR = PostHog()
 SET = {"POSTHOG_PERSONAL_API_KEY": "made-up-key", "POSTHOG_PROJECT_ID": "77"}
-FIRST = VENDOR.list_request({"project": "77"})
+(FIRST,) = first_requests(VENDOR, {"project": "77"})
 
 
 def held(raw: object) -> Row:
-    found = row_of(VENDOR, raw, FIRST)
+    found = bodies.row(VENDOR, raw)
     assert found is not None
     return found
 
@@ -39,7 +38,7 @@ def test_pages_are_found_by_their_offsets_and_no_link_is_followed() -> None:
         "next": "http://x.example/?limit=1&offset=1",
         "results": [{"id": n} for n in range(200)],
     }
-    page = VENDOR.page(body, FIRST)
+    page = page_of(VENDOR, body, FIRST)
     assert page.more is True
     assert [each.params["offset"] for each in page.plan] == ["200", "400"]
 
@@ -128,7 +127,7 @@ def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
     ],
 )
 def test_the_wait_is_in_a_sentence(body: object, seconds: int | None) -> None:
-    assert find_wait(Response(FIRST, 429, {}, body, True, 0.0), account(VENDOR)) == seconds
+    assert find_wait(answered(429, body), account(VENDOR)) == seconds
 
 
 @needs_documents

@@ -7,18 +7,16 @@ import pytest
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.config import load_configuration
 from audience_mcp.sources.responses import describe_status, find_wait
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Response
 from audience_mcp.vendors.segment import Segment
-from tests.vendors.bodies import account
+from tests.vendors import bodies
+from tests.vendors.bodies import account, answered
 from tests.vendors.segment import api
 from tests.vendors.segment.case import CASE, ROWS, row, served
 
 pytestmark = pytest.mark.anyio
 
 VENDOR = Segment()
-FIRST = VENDOR.list_request({"space": "spa_1"})
 
 
 async def test_accounts_are_not_taken_for_users_and_both_counts_are_shown() -> None:
@@ -60,14 +58,14 @@ async def test_pages_that_are_not_heeded_never_pass_for_the_whole_space() -> Non
 def test_a_status_that_stops_the_computing_is_ready_where_there_is_a_size(
     word: str, count: int | None, status: str
 ) -> None:
-    one = row_of(VENDOR, api.sent(row("a", "n", count, word)), FIRST)
+    one = bodies.row(VENDOR, api.sent(row("a", "n", count, word)))
     assert one is not None
     assert (one.status, one.size) == (status, count)
     assert (one.details or {}).get("status") == (None if word == "Live" else word)
 
 
 def test_an_audience_without_its_size_or_status_is_of_unknown_size_and_status() -> None:
-    one = row_of(VENDOR, {"id": "a", "name": "n", "size": "many"}, FIRST)
+    one = bodies.row(VENDOR, {"id": "a", "name": "n", "size": "many"})
     assert one is not None
     assert (one.size, one.status) == (None, "unknown")
 
@@ -97,4 +95,4 @@ def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
 
 def test_the_wait_is_in_the_body_in_milliseconds() -> None:
     body = {"errors": [{"type": "too-many-requests", "data": {"msBeforeNext": 2_500}}]}
-    assert find_wait(Response(FIRST, 429, {}, body, True, 0.0), account(VENDOR)) == 2.5
+    assert find_wait(answered(429, body), account(VENDOR)) == 2.5

@@ -1,6 +1,5 @@
 """SendGrid: links to another host, a count that is no total, and segments that were never counted."""
 
-from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -12,50 +11,48 @@ from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import ToolError
 from audience_mcp.sources.responses import describe_status, find_wait
-from audience_mcp.sources.rows import row_of
 from audience_mcp.testing.asking import open_case
-from audience_mcp.vendors import Request, Response
-from audience_mcp.vendors.sendgrid import SendGrid
-from tests.vendors.bodies import account
+from audience_mcp.vendors import Request
+from audience_mcp.vendors.sendgrid import LISTS, SEGMENTS, SendGrid
+from tests.vendors.bodies import NOW, account, answered, first_requests, page_of, row
 from tests.vendors.documents import Document, exchanged, needs_documents
 from tests.vendors.sendgrid import api
 from tests.vendors.sendgrid.case import CASE, NEVER, ROWS, a_list, a_segment, served, uuid
 
 GRID = SendGrid()
 ACCOUNT = account(GRID)
-LISTS, SEGMENTS = GRID.list_requests(ACCOUNT.values)
+FIRST, FIRST_SEGMENTS = first_requests(GRID, ACCOUNT.values)
 
 
 def segment(**more: object) -> Row:
     """A segment as it is held."""
-    row = row_of(GRID, {**a_segment(1, "S", 31), **more}, SEGMENTS)
-    assert row is not None
-    return row
+    one = row(GRID, {**a_segment(1, "S", 31), **more}, SEGMENTS)
+    assert one is not None
+    return one
 
 
 def test_lists_are_asked_for_with_the_largest_page_and_segments_all_at_once() -> None:
-    assert Request("v3/marketing/lists", {"page_size": "1000"}) == LISTS
-    assert Request("v3/marketing/segments/2.0") == SEGMENTS
+    assert Request("v3/marketing/lists", {"page_size": "1000"}) == FIRST
+    assert Request("v3/marketing/segments/2.0") == FIRST_SEGMENTS
 
 
 def test_of_the_link_to_the_next_page_only_the_token_is_taken() -> None:
     link = "https://elsewhere.example/v3/marketing/lists?page_size=5&page_token=abc"
-    page = GRID.page({"result": [], "_metadata": {"next": link, "count": 9}}, LISTS)
-    assert page.next == LISTS.with_params(page_token="abc")
+    page = page_of(GRID, {"result": [], "_metadata": {"next": link, "count": 9}}, FIRST)
+    assert page.next == FIRST.with_params(page_token="abc")
     assert page.total is None  # its count is known to be wrong
 
 
 def test_no_link_is_the_end_and_a_self_with_an_empty_token_is_none() -> None:
     told = {"self": "https://api.sendgrid.com/v3/marketing/lists?page_token=", "count": 4}
-    assert GRID.page({"result": [], "_metadata": told}, LISTS).more is False
-    assert GRID.page({"results": []}, SEGMENTS).more is False
+    assert page_of(GRID, {"result": [], "_metadata": told}, FIRST).more is False
+    assert page_of(GRID, {"results": []}, FIRST_SEGMENTS, SEGMENTS).more is False
 
 
 def test_segments_that_come_in_pages_after_all_are_followed() -> None:
     told = {"next": "https://api.sendgrid.com/v3/marketing/segments/2.0?page_token=b"}
-    assert GRID.page({"results": [], "_metadata": told}, SEGMENTS).next == SEGMENTS.with_params(
-        page_token="b"
-    )
+    page = page_of(GRID, {"results": [], "_metadata": told}, FIRST_SEGMENTS, SEGMENTS)
+    assert page.next == FIRST_SEGMENTS.with_params(page_token="b")
 
 
 @pytest.mark.anyio
@@ -67,14 +64,14 @@ async def test_a_count_that_is_higher_than_the_rows_leaves_the_reading_complete(
 
 
 def test_a_list_has_no_date_and_is_static() -> None:
-    row = row_of(GRID, a_list(1, "L", 940), LISTS)
-    assert row is not None
-    assert (row.size, row.type, row.status, row.kind, row.created) == (940, "static", "ready", "list", None)
+    one = row(GRID, a_list(1, "L", 940), LISTS)
+    assert one is not None
+    assert (one.size, one.type, one.status, one.kind, one.created) == (940, "static", "ready", "list", None)
 
 
 def test_a_segment_is_as_of_its_last_count_and_says_so() -> None:
-    row = segment()
-    assert (row.size, row.size_note, row.type, row.kind) == (
+    one = segment()
+    assert (one.size, one.size_note, one.type, one.kind) == (
         31,
         "counted at 2026-02-03T05:00:00Z",
         "dynamic",
@@ -96,15 +93,20 @@ def test_a_segment_is_as_of_its_last_count_and_says_so() -> None:
 def test_a_zero_that_was_never_counted_is_no_size(
     more: dict[str, Any], size: int | None, note: str | None
 ) -> None:
-    row = segment(**more)
-    assert (row.size, row.size_note) == (size, note)
+    one = segment(**more)
+    assert (one.size, one.size_note) == (size, note)
 
 
 @pytest.mark.parametrize(
     ("status", "word"),
-    [({"query_validation": "VALID"}, "ready"), ({"query_validation": "PENDING"}, "processing"),
-     ({"query_validation": "INVALID"}, "failed"), ({"query_validation": "NEW"}, "unknown"), (None, "ready")],
-)  # fmt: skip
+    [
+        ({"query_validation": "VALID"}, "ready"),
+        ({"query_validation": "PENDING"}, "processing"),
+        ({"query_validation": "INVALID"}, "failed"),
+        ({"query_validation": "NEW"}, "unknown"),
+        (None, "ready"),
+    ],
+)
 def test_the_status_is_that_of_the_query(status: dict[str, Any] | None, word: str) -> None:
     assert segment(status=status).status == word
 
@@ -140,8 +142,7 @@ async def test_an_unknown_id_is_not_found_whichever_way_sendgrid_says_so(kind: s
 
 
 def test_a_400_for_a_whole_listing_is_no_missing_audience() -> None:
-    now = datetime.now(timezone.utc).timestamp()
-    assert GRID.status_of(Response(LISTS, 400, {}, None, False, now)) == 400
+    assert GRID.status(answered(400, None, is_json=False)) == 400
 
 
 @pytest.mark.parametrize("text", [uuid(1), f"list-{uuid(1)}x", "list-1", f"list-{uuid(1)}/count"])
@@ -151,16 +152,19 @@ def test_other_text_is_no_id_and_never_asked_for(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind", "says"),
-    [(401, "unauthorized", "SENDGRID_API_KEY"), (403, "forbidden", "marketing.read"),
-     (451, "invalid_request", "451")],
-)  # fmt: skip
+    [
+        (401, "unauthorized", "SENDGRID_API_KEY"),
+        (403, "forbidden", "marketing.read"),
+        (451, "invalid_request", "451"),
+    ],
+)
 def test_an_error_says_what_to_do(status: int, kind: str, says: str) -> None:
     assert (describe_status(status, ACCOUNT)[0], says in describe_status(status, ACCOUNT)[1]) == (kind, True)
 
 
 def test_the_wait_is_a_moment_in_a_header() -> None:
-    now = 1_790_000_000.0
-    response = Response(LISTS, 429, {"x-ratelimit-reset": "1790000009"}, None, False, now)
+    reset = f"{NOW.timestamp() + 9:.0f}"
+    response = answered(429, None, is_json=False, headers={"x-ratelimit-reset": reset})
     assert find_wait(response, ACCOUNT) == 9
 
 

@@ -11,9 +11,17 @@ from audience_mcp.vendors.registry import built_in_vendors
 from tests.vendors.shopify import api
 
 NAMES = (
-    "VIP", "Repeat customers", "Abandoned checkouts – 30 days", "Email subscribers", "Never purchased",
-    "Schweiz & Österreich", "Clients fidèles", "Purchased once", "東京の顧客", "Tag: wholesale 🛒",
-)  # fmt: skip
+    "VIP",
+    "Repeat customers",
+    "Abandoned checkouts – 30 days",
+    "Email subscribers",
+    "Never purchased",
+    "Schweiz & Österreich",
+    "Clients fidèles",
+    "Purchased once",
+    "東京の顧客",
+    "Tag: wholesale 🛒",
+)
 
 
 def row(number: int, name: str, size: object) -> dict[str, object]:
@@ -53,10 +61,7 @@ CASE = Case(
     vendor=built_in_vendors()["shopify"],
     serve=served,
     rows=ROWS,
-    sample=ROWS[0],
     facts=facts,
-    id="id",
-    name="name",
     size="totalCount",
     dates=("creationDate", "lastEditDate"),
     new_id=lambda n: f"gid://shopify/Segment/{90_000 + n}",

@@ -3,7 +3,6 @@
 # ruff: noqa: N802, N803 (the schema names its fields and arguments so)
 
 import json
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,26 @@ from audience_mcp.core.errors import ToolError, UnexpectedShape
 from audience_mcp.sources.responses import describe_status, find_wait
 from audience_mcp.testing import Answer, Served, serve_api
 from audience_mcp.testing.asking import list_rows, open_case
-from audience_mcp.vendors import Request, Response, Row
+from audience_mcp.vendors import Counted, Exchange, Request, Row
 from audience_mcp.vendors.shopify import LIST, ONE, Shopify
-from tests.vendors.bodies import account, shown
+from tests.vendors.bodies import (
+    account,
+    answered,
+    first_requests,
+    page_of,
+    row,
+    shown,
+    sizes_in,
+    talk_of_sizes,
+)
 from tests.vendors.shopify import api
 from tests.vendors.shopify.case import CASE, ROWS, served
 
 SHOPIFY = Shopify()
 ACCOUNT = account(SHOPIFY, SHOPIFY_SHOP="acme")
-FIRST = SHOPIFY.list_request(ACCOUNT.values)
+(FIRST,) = first_requests(SHOPIFY, ACCOUNT.values)
 SCHEMA = Path(__file__).resolve().parents[4] / "shared" / "specs" / "shopify.graphql"
 PENDING = [Row(f"gid://shopify/Segment/{n}", "n", size_pending=True) for n in (1, 2, 3)]
-
-
-def answered(body: object, status: int = 200) -> Response:
-    return Response(FIRST, status, {}, body, True, datetime.now(timezone.utc).timestamp())
 
 
 def test_the_first_page_is_a_query_with_the_largest_page() -> None:
@@ -39,11 +43,11 @@ def test_the_first_page_is_a_query_with_the_largest_page() -> None:
 
 def test_the_next_page_is_the_same_query_after_the_cursor_and_has_next_page_decides() -> None:
     info = {"hasNextPage": True, "endCursor": "eyJs"}
-    page = SHOPIFY.page({"data": {"segments": {"nodes": [], "pageInfo": info}}}, FIRST)
+    page = page_of(SHOPIFY, {"data": {"segments": {"nodes": [], "pageInfo": info}}}, FIRST)
     assert page.next is not None
     assert page.next.json == {"query": LIST, "variables": {"first": 250, "after": "eyJs"}}
     last = {"hasNextPage": False, "endCursor": "eyJs"}
-    assert SHOPIFY.page({"data": {"segments": {"nodes": [], "pageInfo": last}}}, FIRST).more is False
+    assert page_of(SHOPIFY, {"data": {"segments": {"nodes": [], "pageInfo": last}}}, FIRST).more is False
 
 
 @pytest.mark.parametrize(
@@ -51,12 +55,13 @@ def test_the_next_page_is_the_same_query_after_the_cursor_and_has_next_page_deci
 )
 def test_a_body_that_is_not_whole_is_not_taken_for_an_empty_shop(body: dict[str, Any] | list[Any]) -> None:
     with pytest.raises(UnexpectedShape):
-        SHOPIFY.page(body, FIRST)
+        page_of(SHOPIFY, body, FIRST)
 
 
 @pytest.mark.parametrize(
-    "written", ["acme", "ACME", "acme.myshopify.com", "https://acme.myshopify.com", "https://acme.myshopify.com/admin"]
-)  # fmt: skip
+    "written",
+    ["acme", "ACME", "acme.myshopify.com", "https://acme.myshopify.com", "https://acme.myshopify.com/admin"],
+)
 def test_a_shop_may_be_written_as_people_see_it(written: str) -> None:
     assert account(SHOPIFY, SHOPIFY_SHOP=written).base_url == "https://acme.myshopify.com/admin/api/2026-10"
 
@@ -78,21 +83,40 @@ def test_a_shop_needs_a_token_or_an_app_with_its_secret() -> None:
     assert "SHOPIFY_CLIENT_ID and SHOPIFY_CLIENT_SECRET" in source.problem.message
 
 
+def test_a_further_shop_with_an_app_of_its_own_does_not_take_the_first_shops_token() -> None:
+    first = {"SHOPIFY_SHOP": "acme", "SHOPIFY_ACCESS_TOKEN": "shpat_of-the-first-shop"}
+    further = {
+        "SHOPIFY_SHOP_FR": "acme-fr",
+        "SHOPIFY_CLIENT_ID_FR": "id",
+        "SHOPIFY_CLIENT_SECRET_FR": "shpss_fr",
+    }
+    sources = {source.name: source for source in load_configuration(first | further, [SHOPIFY]).sources}
+    account = sources["shopify-fr"].account
+    assert account is not None
+    assert isinstance(SHOPIFY.auth_for(account.values), Exchange)
+    assert account.secrets == ("shpss_fr",)
+    without = {name: value for name, value in further.items() if name == "SHOPIFY_SHOP_FR"}
+    _, lent = load_configuration(first | without, [SHOPIFY]).sources
+    assert lent.account is not None
+    assert lent.account.values["access_token"] == "shpat_of-the-first-shop"
+
+
 def test_a_segment_is_a_rule_whose_size_is_still_to_be_counted() -> None:
     raw = {k: v for k, v in ROWS[1].items() if k != "totalCount"}
-    row = SHOPIFY.row(raw, "gid://shopify/Segment/502")
-    assert (row.size, row.size_pending, row.type) == (None, True, "dynamic")
+    read = row(SHOPIFY, raw)
+    assert read is not None
+    assert (read.size, read.size_pending, read.type) == (None, True, "dynamic")
     one = shown(SHOPIFY, raw)
     assert one["created_at"] == "2026-02-02T10:00:00Z"
     assert "details" not in one  # its rule may hold anything that a customer is known by
 
 
 def test_sizes_are_counted_with_one_alias_and_one_variable_for_each_segment() -> None:
-    request = SHOPIFY.count_request(PENDING, ACCOUNT.values)
+    request = next(talk_of_sizes(SHOPIFY, PENDING, ACCOUNT.values))
     assert isinstance(request.json, dict)
     assert request.json["variables"] == {f"s{n}": f"gid://shopify/Segment/{n + 1}" for n in range(3)}
     body = {"data": {"n0": {"totalCount": 7}, "n1": {"totalCount": 25_001}, "n2": {}}}
-    counts = SHOPIFY.parse_counts(body, PENDING)
+    counts = sizes_in(SHOPIFY, PENDING, body, ACCOUNT.values)
     assert [(c.size, c.note) for c in counts.values()] == [
         (7, None),
         (25_001, "25,001 may be where Shopify stops counting"),
@@ -103,27 +127,33 @@ def test_sizes_are_counted_with_one_alias_and_one_variable_for_each_segment() ->
 @pytest.mark.parametrize("body", [None, [], {}, {"data": None}])
 def test_counts_that_are_not_there_are_not_taken_for_zero(body: dict[str, Any] | list[Any] | None) -> None:
     with pytest.raises(UnexpectedShape):
-        SHOPIFY.parse_counts(body, PENDING)
+        sizes_in(SHOPIFY, PENDING, body, ACCOUNT.values)
 
 
 @pytest.mark.parametrize(
     ("code", "kind"),
-    [("THROTTLED", "rate_limited"), ("ACCESS_DENIED", "forbidden"), ("SHOP_INACTIVE", "forbidden"),
-     ("NOT_FOUND", "not_found"), ("INTERNAL_SERVER_ERROR", "unavailable"),
-     ("MAX_COST_EXCEEDED", "invalid_request"), ("undefinedField", "invalid_request")],
-)  # fmt: skip
+    [
+        ("THROTTLED", "rate_limited"),
+        ("ACCESS_DENIED", "forbidden"),
+        ("SHOP_INACTIVE", "forbidden"),
+        ("NOT_FOUND", "not_found"),
+        ("INTERNAL_SERVER_ERROR", "unavailable"),
+        ("MAX_COST_EXCEEDED", "invalid_request"),
+        ("undefinedField", "invalid_request"),
+    ],
+)
 def test_a_failure_under_200_is_what_its_code_says_also_beside_data(code: str, kind: str) -> None:
     for data in (None, {"segments": {"nodes": [], "pageInfo": {"hasNextPage": False}}}):
         body = api.failed(code, data=data).body
-        assert describe_status(SHOPIFY.status_of(answered(body)), ACCOUNT)[0] == kind
+        assert describe_status(SHOPIFY.status(answered(200, body)), ACCOUNT)[0] == kind
 
 
 @pytest.mark.parametrize(
     "errors", ["[API] Invalid API key", {"base": ["x"]}, [None], [{"message": "m"}], True]
 )
 def test_errors_of_another_shape_under_200_are_a_failure_all_the_same(errors: object) -> None:
-    assert SHOPIFY.status_of(answered({"errors": errors, "data": {}})) == 400
-    assert SHOPIFY.status_of(answered({"errors": errors}, 401)) == 401
+    assert SHOPIFY.status(answered(200, {"errors": errors, "data": {}})) == 400
+    assert SHOPIFY.status(answered(401, {"errors": errors})) == 401
 
 
 @pytest.mark.parametrize(
@@ -135,11 +165,11 @@ def test_the_wait_is_until_there_are_points_enough_and_at_least_a_second(
 ) -> None:
     status = {"currentlyAvailable": left, "restoreRate": rate}
     body = api.failed("THROTTLED", throttleStatus=status).body
-    assert find_wait(answered(body, 200), ACCOUNT) == seconds
+    assert find_wait(answered(200, body), ACCOUNT) == seconds
 
 
 def test_a_shop_whose_plan_tells_no_points_says_no_wait() -> None:
-    assert find_wait(answered({"errors": [{"extensions": {"code": "THROTTLED"}}]}), ACCOUNT) is None
+    assert find_wait(answered(200, {"errors": [{"extensions": {"code": "THROTTLED"}}]}), ACCOUNT) is None
 
 
 @pytest.mark.anyio
@@ -197,7 +227,7 @@ schema_there = pytest.mark.skipif(
 @schema_there
 def test_every_query_is_valid_by_shopifys_own_schema() -> None:
     schema = build_schema(SCHEMA.read_text(encoding="utf-8"))
-    count = SHOPIFY.count_request(PENDING, ACCOUNT.values).json
+    count = next(talk_of_sizes(SHOPIFY, PENDING, ACCOUNT.values)).json
     assert isinstance(count, dict)
     for query in (LIST, ONE, str(count["query"])):
         assert validate(schema, parse(query)) == []
@@ -245,3 +275,28 @@ async def test_sizes_are_summed_when_all_have_been_counted() -> None:
     answer = await list_rows(CASE, ROWS)
     assert answer.complete
     assert answer.sum_of_sizes == sum(int(str(row["totalCount"])) for row in ROWS)
+
+
+@pytest.mark.parametrize(
+    ("errors", "failed"),
+    [
+        ([{"path": ["n1"], "extensions": {"code": "THROTTLED"}}], 429),
+        ([{"path": ["n1"], "extensions": {"code": "INTERNAL_SERVER_ERROR"}}], 503),
+        ([{"path": ["n1", "totalCount"], "extensions": {"code": "ACCESS_DENIED"}}], 403),
+        ([{"extensions": {"code": "THROTTLED"}}], 429),
+        ([{"path": [{}], "extensions": {"code": "THROTTLED"}}], 429),
+        ([{"path": ["n0"], "extensions": {"code": "THROTTLED"}}], None),
+        ([{"path": ["n1"], "message": "x"}], 400),
+        ("x", None),
+        ([None], None),
+        (None, None),
+    ],
+)
+def test_a_size_that_is_null_beside_an_error_is_what_the_error_says(
+    errors: object, failed: int | None
+) -> None:
+    body = {"data": {"n0": {"totalCount": 7}, "n1": None}, "errors": errors}
+    assert sizes_in(SHOPIFY, PENDING[:2], body, {}) == {
+        PENDING[0].id: Counted(7),
+        PENDING[1].id: Counted(None, failed=failed),
+    }
