@@ -206,6 +206,7 @@ def look_into(session: nox.Session, wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     needed = [
         "audience_mcp/py.typed",
+        "audience_mcp/server/schemas.json",
         *(f"audience_mcp/keys/{page.name}" for page in Path("docs/keys").iterdir()),
     ]
     if lacking := sorted({*needed} - {*names}):

@@ -1,5 +1,6 @@
 """The tools' schemas, as clients and models read them."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 from audience_mcp.catalog.models import AudienceList, AudienceMatch
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
 from audience_mcp.catalog.schemas import input_schema, neutral_value, output_schema
+from audience_mcp.server.answering import make_schemas
+from tests.snapshots.taking import RENEW, SCHEMAS
 from tests.support.served import connected
 
 pytestmark = pytest.mark.anyio
@@ -79,6 +82,16 @@ def test_an_output_schema_has_no_titles_no_nulls_and_no_references(answer: type[
         assert not node.keys() & {"$ref", "$defs", "anyOf", "allOf", "oneOf", "title"}
         assert node.get("type") != "null"
         assert "default" not in node
+
+
+def test_clients_are_shown_the_schemas_of_what_is_asked_and_answered() -> None:
+    # As text: models read the parameters in the order in which they stand.
+    assert json.dumps(json.loads(SCHEMAS.read_text(encoding="utf-8"))) == json.dumps(make_schemas()), RENEW
+
+
+def test_no_parameter_is_repeated_in_a_header() -> None:
+    # The server tells the SDK so, which else would look for them at each call.
+    assert "x-mcp-header" not in SCHEMAS.read_text(encoding="utf-8")
 
 
 def test_the_schemas_are_valid_json_schema() -> None:

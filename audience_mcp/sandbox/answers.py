@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from audience_mcp.sandbox import (
@@ -82,16 +83,23 @@ class Sandbox:
         unknown = given.keys() - VENDORS.keys()
         if unknown:
             raise ValueError(f"no such vendor: {', '.join(sorted(unknown))}")
-        drawn = made_up(set(vendors) - given.keys())
-        self.rows: dict[str, list[Any]] = {
-            vendor: list(given[vendor]) if vendor in given else drawn[vendor]
-            for vendor in VENDORS
-            if vendor in vendors
+        self._given = given
+        self._names = [vendor for vendor in VENDORS if vendor in vendors]
+        self._hostile = hostile
+
+    @cached_property
+    def rows(self) -> dict[str, list[Any]]:
+        """What is served, by vendor; drawn when it is first needed, which is not at a server's start."""
+        drawn = made_up({*self._names} - self._given.keys())
+        rows: dict[str, list[Any]] = {
+            vendor: list(self._given[vendor]) if vendor in self._given else drawn[vendor]
+            for vendor in self._names
         }
-        if hostile:
-            for row in self.rows.get("commbox", ()):
+        if self._hostile:
+            for row in rows.get("commbox", ()):
                 if row["id"] == ATTACKED:
                     row["name"] = HOSTILE
+        return rows
 
     def answer(self, asked: Asked) -> Answer:
         """What the vendor named by the path's first segment answers; never raises."""
@@ -106,6 +114,6 @@ class Sandbox:
         root = origin.rstrip("/")
         return {
             key: value
-            for name in self.rows
+            for name in self._names
             for key, value in VENDORS[name].environment(f"{root}/{name}").items()
         }

@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from opentelemetry import trace
-from pydantic import BaseModel
 
-from audience_mcp.catalog.models import AudienceList, AudienceMatch
 from audience_mcp.core.logs import FACTS
 
 log = logging.getLogger(__name__)
@@ -48,12 +46,9 @@ class Call:
         given = {name: value for name, value in known.items() if value is not None}
         return {"outcome": self.outcome, "sources": self.sources, **given}
 
-    def note(self, answer: BaseModel) -> None:
-        """Take over what an answer says; of `get_audience`, how many audiences it has."""
-        if isinstance(answer, AudienceList):
-            self.matched, self.complete, self.outcome = answer.matched, answer.complete, "answered"
-        elif isinstance(answer, AudienceMatch):
-            self.matched, self.complete, self.outcome = len(answer.audiences), answer.complete, "answered"
+    def note(self, matched: int, complete: bool) -> None:
+        """It was answered: with how many audiences, and whether with all of them."""
+        self.matched, self.complete, self.outcome = matched, complete, "answered"
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.process import tune_gc
 from audience_mcp.core.text import to_json
-from audience_mcp.server.tools import TOOLS
+from audience_mcp.server.answering import answer_call
 from audience_mcp.store import open_store
 from audience_mcp.vendors.registry import load_vendors
 from tests.benchmarks.scale import vendor
@@ -122,7 +122,7 @@ async def ask(catalog: Catalog, call: Call, took: list[float]) -> None:
     tool, arguments = call
     began = time.perf_counter()
     try:
-        answer = await TOOLS[tool].call(catalog, arguments, _ignore)
+        answer = await answer_call(tool, catalog, arguments, _ignore)
         to_json(answer)
         assert answer["complete"], answer
     except ToolError as e:

@@ -1,13 +1,18 @@
-"""Write all snapshots anew: `python -m tests.snapshots.renew`. Then read the difference."""
+"""Write the tools' schemas and all snapshots anew: `python -m tests.snapshots.renew`.
+
+Then read the difference.
+"""
 
 from __future__ import annotations
 
 import anyio
 
-from tests.snapshots.taking import FOLDER, file_of, pretty, taken
+from audience_mcp.server.answering import make_schemas
+from tests.snapshots.taking import FOLDER, SCHEMAS, file_of, pretty, taken
 
 
 def main() -> None:
+    SCHEMAS.write_text(pretty(make_schemas()), encoding="utf-8")
     shots = anyio.run(taken)
     for file in FOLDER.glob("*.json"):
         file.unlink()

@@ -10,9 +10,11 @@ from typing import Any
 
 from audience_mcp import __version__
 from audience_mcp.sandbox import Sandbox
+from audience_mcp.server import tools
 from tests.support.process import Spoken, program
 
 FOLDER = Path(__file__).parent
+SCHEMAS = Path(tools.__file__).with_name("schemas.json")
 MODERN = "2026-07-28"
 RENEW = "python -m tests.snapshots.renew"
 SAME_TEXT = "(the structured content as compact JSON)"
