@@ -73,6 +73,13 @@ class CallSession:
         """What there is of each source when its reading has ended, or at the deadline."""
         missing = [reader for reader in readers if reader not in self._snapshots]
         readings = {reader: reader.reading(refresh=self.refresh) for reader in missing}
+        if not all(reading.ended for reading in readings.values()):  # most are, and have been for minutes
+            await self._wait_for_readings(readings)
+        self._snapshots |= {reader: reader.snapshot(reading) for reader, reading in readings.items()}
+        return {reader: self._snapshots[reader] for reader in readers}
+
+    async def _wait_for_readings(self, readings: Mapping[SourceReader, Reading]) -> None:
+        """Wait for all of them to end, or for the deadline, and tell `progress` of their pages."""
         told = 0
 
         async def tell() -> None:
@@ -90,8 +97,6 @@ class CallSession:
         finally:
             for reader, reading in readings.items():
                 reader.remove_waiter(reading)
-        self._snapshots |= {reader: reader.snapshot(reading) for reader, reading in readings.items()}
-        return {reader: self._snapshots[reader] for reader in readers}
 
     async def count(self, rows: Mapping[SourceReader, Sequence[Row]]) -> dict[SourceReader, VendorError]:
         """Wait for sizes that cost a request each; why some are missing, by source.
@@ -192,7 +197,7 @@ def _are_over(due: Sequence[_Awaited]) -> bool:
     return all(each.is_over() for each in due)
 
 
-def _how_far(readings: dict[SourceReader, Reading]) -> str:
+def _how_far(readings: Mapping[SourceReader, Reading]) -> str:
     """How far the readings are, unfinished ones first: a line on a terminal is soon full."""
     by_need = sorted(readings.items(), key=lambda pair: pair[1].ended)
     started = [(reader, reading) for reader, reading in by_need if reading.pager.pages]
