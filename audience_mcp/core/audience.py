@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
@@ -72,7 +72,15 @@ class Row:
 
     def add_detail(self, name: str, value: object) -> None:
         """Add one of the vendor's further facts, or replace it."""
-        if name in self.detail_pairs:
-            self.details = {**self.details, name: value}
-        else:
-            self.detail_pairs = (*self.detail_pairs, name, value)
+        pairs = self.detail_pairs
+        for at in range(0, len(pairs), 2):
+            if pairs[at] == name:
+                self.detail_pairs = (*pairs[: at + 1], value, *pairs[at + 2 :])
+                return
+        self.detail_pairs = (*pairs, name, value)
+
+    def drop_details(self, names: Collection[str]) -> None:
+        """Remove those of the vendor's further facts that have these names."""
+        pairs = self.detail_pairs
+        kept = [at for at in range(0, len(pairs), 2) if pairs[at] not in names]
+        self.detail_pairs = tuple(each for at in kept for each in pairs[at : at + 2])

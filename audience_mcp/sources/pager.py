@@ -233,22 +233,22 @@ class Pager:
 
     def _take(self, raws: Sequence[object], step: Step) -> int:
         """Keep a page's audiences; how many of its rows were audiences, known ones included."""
-        usable = 0
         vendor, listing, parent = self._vendor, step.listing, step.progress.parent
         inside = [each for each in vendor.listings if each.within is listing]
+        rows, ids = self.rows, step.ids
+        usable, before = 0, len(rows)
         for raw in raws:
             row = row_of(vendor, listing, raw, parent)
             if row is None:
                 continue
             usable += 1
-            if row.id in self.rows:
+            if row.id in rows:
                 self.duplicates += 1
                 continue
             if row.size_note:
                 row.size_note = self._redactor.text(row.size_note)
-            self.rows[row.id] = row
-            step.ids.append(row.id)
-            step.progress.read += 1
+            rows[row.id] = row
+            ids.append(row.id)
             if row.size is None:
                 self.unknown_sizes += 1
             else:
@@ -258,6 +258,7 @@ class Pager:
             if own is not None and vendor.id_shape.fullmatch(row.id):
                 for each in inside:
                     self._walk.add_listing(each, each.request(self._values, own), own, row.name)
+        step.progress.read += len(rows) - before
         return usable
 
     def _continue(self, step: Step, page: Page) -> None:

@@ -7,7 +7,7 @@ body itself.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence, ValuesView
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeGuard
 
 from audience_mcp.core.errors import UnexpectedShape
@@ -47,11 +47,17 @@ def values_at(body: object, path: str) -> Sequence[object]:
     found = [body]
     for key in path.split("."):
         if key == "*":
-            inner = [each.values() if is_object(each) else each for each in found]
-            found = [value for each in inner if isinstance(each, (list, ValuesView)) for value in each]
+            found = [value for each in found for value in members_of(each)]
         else:
             found = [value_at(each, key) for each in found]
     return [value for value in found if value is not None]
+
+
+def members_of(value: object) -> Collection[object]:
+    """The values of a list or of an object; nothing of anything else."""
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def array_at(body: object, path: str) -> Sequence[object]:

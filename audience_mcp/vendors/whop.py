@@ -20,11 +20,10 @@ from audience_mcp.vendors import (
     Wait,
     Words,
     api_key,
-    as_object,
     base_url,
     is_object,
+    members_of,
     value_at,
-    values_at,
 )
 
 STATUSES = {
@@ -111,17 +110,18 @@ class Whop(Vendor):
             row.type, what = ("lookalike", kind) if kind == "lookalike" else ("dynamic", "engagement")
             row.size, row.size_note = None, f"{what}: not counted by Whop"
             # The other counts are zeros that mean nothing here.
-            row.details = {key: value for key, value in row.details.items() if key not in COUNTS}
+            row.drop_details(COUNTS)
         elif source == "people_filter" or raw.get("auto_refresh") is True:
             row.type = "dynamic"
         elif kind != "custom" or source != "csv_upload":
             row.type = "unknown"
-        rates = values_at(raw, "match_rates.*") if raw.get("match_rates") else ()
-        ranges = [each for each in rates if value_at(each, LOWER) is not None]
+        rates = members_of(raw.get("match_rates"))
+        ranges = [each for each in rates if is_object(each) and each.get(LOWER) is not None]
         if len(ranges) == 1:  # of several platforms there is no one rate
-            row.add_detail("match_rate", value_at(ranges[0], LOWER))
-            rest = as_object(ranges[0]).items()
-            row.add_detail("match_rates", [{name: v for name, v in rest if name not in (LOWER, "status")}])
+            (of_one,) = ranges
+            row.add_detail("match_rate", of_one[LOWER])
+            rest = {name: value for name, value in of_one.items() if name not in (LOWER, "status")}
+            row.add_detail("match_rates", [rest])
         if row.size == 0 and row.status == "processing":
             row.size, row.size_note = None, "not counted yet: still processing"
         elif row.size == 0 and "unknown" in (row.status, row.type):
