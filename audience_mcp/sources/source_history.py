@@ -138,8 +138,8 @@ class SourceHistory(StoredHistory):
     ) -> None:
         self._owner = owner_of(source)
         super().__init__(self._owner, store, redactor, present)
-        self._baselines: dict[tuple[int, int], tuple[float, Baseline]] = {}
-        self._asking: dict[tuple[int, int], anyio.Lock] = {}
+        self._baselines: dict[tuple[int, int | None], tuple[float, Baseline]] = {}
+        self._asking: dict[int, anyio.Lock] = {}
         self._own_id = source.vendor.own_id
         self._names: _Names | None = None
         self._names_until = 0.0
@@ -152,24 +152,30 @@ class SourceHistory(StoredHistory):
 
         Calls that ask for the same at once, or soon after, get the same.
         """
-        wanted = to_ms(at), to_ms(before)
-        lock = self._asking.setdefault(wanted, anyio.Lock())
+        begin, end = to_ms(at), to_ms(before)
+        lock = self._asking.setdefault(begin, anyio.Lock())
         try:
             async with lock:
-                until, known = self._baselines.get(wanted, (0.0, None))
-                if known is not None and anyio.current_time() < until:
-                    return known
+                for wanted in ((begin, end), *([(begin, None)] if begin < end else [])):
+                    until, known = self._baselines.get(wanted, (0.0, None))
+                    if known is not None and anyio.current_time() < until:
+                        return known
                 found = await self._store.history(
-                    lambda history: history.baseline(self._owner, *wanted, self._present, self._redactor.body)
+                    lambda history: history.baseline(
+                        self._owner, begin, end, self._present, self._redactor.body
+                    )
                 )
                 if isinstance(found, Baseline):
                     while len(self._baselines) >= BASELINES_KEPT:
                         del self._baselines[next(iter(self._baselines))]
+                    # A reading at or before a moment is the same for all that is later than this moment.
+                    same_for_all = begin < end and found.as_of <= at
+                    wanted = begin, None if same_for_all else end
                     self._baselines[wanted] = anyio.current_time() + KEPT_S, found
                 return found
         finally:
             if not lock.locked():
-                self._asking.pop(wanted, None)
+                self._asking.pop(begin, None)
 
     async def find_unchanged(self, since: datetime, days: int) -> Mapping[str, Unchanged]:
         """The audiences whose size has not changed since then, by id, if read on so many days; see the store.
@@ -231,7 +237,7 @@ class SourceHistory(StoredHistory):
         """
         self._names = self._unchanged = None
         for at, before in list(self._baselines):
-            if at >= since and before > since:
+            if at >= since and (before is None or before > since):
                 del self._baselines[at, before]
 
     async def record_vendor(self, records: Mapping[str, VendorRecord]) -> None:

@@ -491,7 +491,7 @@ async def test_the_same_comparison_is_composed_once_and_another_moment_anew(worl
         assert [row.change for row in (await catalog.list_audiences(grown)).audiences] == [70]
 
 
-async def test_many_comparisons_at_once_load_what_was_stored_once(
+async def test_many_comparisons_and_looks_back_at_once_load_what_was_stored_once(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await world.read({"a1": 100})
@@ -505,16 +505,18 @@ async def test_many_comparisons_at_once_load_what_was_stored_once(
 
     monkeypatch.setattr(HistoryPart, "baseline", counted)
     async with world.catalog({"acme": Script({"": page({"a1": 150})})}) as catalog:
-        answers: list[AudienceList] = []
+        answers: dict[str, list[AudienceList]] = {"compare_to": [], "as_of": []}
 
-        async def ask(limit: int) -> None:
-            asked = {"compare_to": to_rfc3339(START), "limit": limit}
-            answers.append(await catalog.list_audiences(parse_arguments(ListQuery, asked)))
+        async def ask(limit: int, about: str) -> None:
+            asked = {about: to_rfc3339(START), "limit": limit}
+            answers[about].append(await catalog.list_audiences(parse_arguments(ListQuery, asked)))
 
         async with anyio.create_task_group() as callers:
             for limit in range(1, 9):
-                callers.start_soon(ask, limit)
-        assert [answer.audiences[0].change for answer in answers] == [50] * 8
+                for about in answers:
+                    callers.start_soon(ask, limit, about)
+        assert [answer.audiences[0].change for answer in answers["compare_to"]] == [50] * 8
+        assert [answer.audiences[0].size for answer in answers["as_of"]] == [100] * 8
     assert loads == 1
 
 
