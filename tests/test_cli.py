@@ -19,13 +19,13 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from audience_mcp import __version__
-from audience_mcp.catalog.models import AudienceList, SourceReport
+from audience_mcp.catalog.models import Audience, AudienceList, AudienceMatch, HistoryPoint, SourceReport
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
 from audience_mcp.catalog.schemas import input_schema
 from audience_mcp.cli import demo, output
 from audience_mcp.cli.app import program
 from audience_mcp.cli.options import in_words_of_options
-from audience_mcp.cli.tables import EIGHTHS, draw_bar, name_unit, show_list
+from audience_mcp.cli.tables import EIGHTHS, draw_bar, name_unit, show_list, show_match
 from audience_mcp.core.secrets import HIDDEN
 from audience_mcp.sandbox import Answer, Sandbox
 from audience_mcp.sandbox.answers import VENDORS
@@ -684,6 +684,29 @@ def test_get_says_what_its_size_counts_and_with_since_shows_the_sizes_since_then
     assert re.search(r"\d at 20.*, [\d,]+ at 20.* net\.", ran.out)
     grown = typed("get", "--sandbox", "batch:app_users_all", "--since", "2026-01-01").out
     assert re.search(r"at 20.*: \+[\d,]+ net \(\+[\d.]+%\)\.", grown)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        ((100, None), (130, None), "100 at 2026-01-01, 130 at 2026-02-01: +30 net (+30.0%)."),
+        ((100, 200), (130, 260), "100 to 200 at 2026-01-01, 130 to 260 at 2026-02-01: +30 net (+30.0%)."),
+        ((100, 200), (150, None), "no change is given, since one of them is a range."),
+        ((150, None), (100, 200), "no change is given, since one of them is a range."),
+    ],
+)
+def test_between_a_range_and_a_number_no_change_is_told(
+    capsys: pytest.CaptureFixture[str],
+    first: tuple[int, int | None],
+    last: tuple[int, int | None],
+    said: str,
+) -> None:
+    moments = (("2026-01-01", first), ("2026-02-01", last))
+    history = [HistoryPoint(as_of=day, size=size, size_max=top) for day, (size, top) in moments]
+    row = Audience(ref="meta:1", name="VIP", size=last[0], size_max=last[1], history=history)
+    answer = AudienceMatch(matched_by="ref", audiences=[row], complete=True, sources=[])
+    show_match(answer, output.Output(), since=datetime(2026, 1, 1, tzinfo=timezone.utc))
+    assert said in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_long_name_does_not_push_all_others(capsys: pytest.CaptureFixture[str]) -> None:

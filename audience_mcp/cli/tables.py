@@ -324,10 +324,14 @@ def _show_past(history: Sequence[HistoryPoint], since: datetime | None, out: Out
     if (explained := explain_marks(history, out.blocks)) is not None:
         out.line(explained, indent=2)
     first, last = history[0], history[-1]
-    said = write_change(last.size - first.size)
-    percent = write_percent(last.size - first.size, first.size)
-    said += f" net ({percent})" if percent and last.size != first.size else " net"
-    out.line(f"{first.size:,} at {first.as_of}, {last.size:,} at {last.as_of}: {said}.", indent=2)
+    if (first.size_max is None) is not (last.size_max is None):
+        said = "no change is given, since one of them is a range"
+    else:
+        said = f"{write_change(last.size - first.size)} net"
+        percent = write_percent(last.size - first.size, first.size)
+        said += f" ({percent})" if percent and last.size != first.size else ""
+    then, now = (write_range(each.size, each.size_max) for each in (first, last))
+    out.line(f"{then} at {first.as_of}, {now} at {last.as_of}: {said}.", indent=2)
 
 
 def _show_sources(answer: AudienceList, query: ListQuery, out: Output) -> None:
