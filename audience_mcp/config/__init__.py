@@ -13,16 +13,14 @@ from audience_mcp.config.environment import (
     read_environment,
     strip_quotes,
 )
+from audience_mcp.config.meaning import find_sources, find_vendors, fits_pattern
 from audience_mcp.config.mistakes import find_mistyped_settings
 from audience_mcp.config.sources import (
     Account,
     Configuration,
     Source,
     describe_needs,
-    find_sources,
     find_suffix_fault,
-    find_vendors,
-    fits_pattern,
     is_loopback,
     load_configuration,
     load_sandbox_configuration,

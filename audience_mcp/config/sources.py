@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from audience_mcp.config.environment import (
     read_value_file,
     strip_quotes,
 )
+from audience_mcp.config.meaning import find_sources
 from audience_mcp.config.mistakes import (
     find_key_fault,
     find_mistyped_variables,
@@ -63,18 +64,6 @@ NO_SUFFIX = {
     "file": "_FILE at the end of a variable's name means a file that holds the value",
 }
 """Words that cannot be a suffix, and why."""
-WRITTEN_AS = {
-    "bing": "microsoftads",
-    "bingads": "microsoftads",
-    "displayvideo360": "datamanager",
-    "dv360": "datamanager",
-    "facebook": "meta",
-    "facebookads": "meta",
-    "linkedinads": "linkedin",
-    "metaads": "meta",
-    "twiliosegment": "segment",
-}
-"""Other names of vendors, without spaces and signs, as people write them in `sources`."""
 
 MESSAGES = {
     "missing": "Set {variables}.",
@@ -206,58 +195,6 @@ class Configuration:
     def find_sources(self, name: str) -> list[Source]:
         """Return the configured sources that a name means, as `find_sources` does."""
         return find_sources(name, self.sources)
-
-
-def find_sources(name: str, sources: Iterable[Source]) -> list[Source]:
-    """Return those of `sources` that a name means; an empty list if it means none.
-
-    It is a vendor's name, also as people write it (`smallest.ai`, `google ads`), for all its sources; a
-    source's name; a client's, for all its sources; or a pattern in which `*` stands for any letters.
-    """
-    text, there = name.strip().lower(), list(sources)
-    squeezed = _squeeze(text)
-    vendor = WRITTEN_AS.get(squeezed, squeezed)
-    ways: Iterable[Callable[[Source], bool]] = (
-        lambda source: text == source.vendor.name,
-        lambda source: text in (source.name, source.client),
-        lambda source: vendor in (source.vendor.name, _squeeze(source.vendor.title)),
-        lambda source: source.label is not None and text == source.label.lower(),
-    )
-    if "*" in text:
-        return [source for source in there if fits_pattern(text, source.name)]
-    found: list[Source] = []
-    for fits in ways:
-        found = found or [source for source in there if fits(source)]
-    return found
-
-
-def fits_pattern(pattern: str, name: str) -> bool:
-    """Whether a name fits a pattern with `*` for any letters.
-
-    It takes no longer for a pattern of many stars, which anybody may send.
-    """
-    if "*" not in pattern:
-        return pattern == name
-    first, *inner, last = pattern.split("*")
-    if len(name) < len(first) + len(last) or not (name.startswith(first) and name.endswith(last)):
-        return False
-    at, end = len(first), len(name) - len(last)
-    for part in inner:
-        if (at := name.find(part, at, end)) < 0:
-            return False
-        at += len(part)
-    return True
-
-
-def find_vendors(text: str, vendors: Iterable[Vendor]) -> list[Vendor]:
-    """Return the vendor with that name, as people write it, or those of which it is a part of the name."""
-    squeezed, there = _squeeze(text), list(vendors)
-    exact = [v for v in there if WRITTEN_AS.get(squeezed, squeezed) in (v.name, _squeeze(v.title))]
-    return exact or [v for v in there if squeezed and (squeezed in v.name or squeezed in _squeeze(v.title))]
-
-
-def _squeeze(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def describe_needs(vendor: Vendor) -> str:
