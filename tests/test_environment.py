@@ -316,7 +316,7 @@ def test_a_pattern_of_many_stars_is_answered_as_soon_as_any_other() -> None:
     before = time.process_time()
     assert found.find_sources("*a" * 20 + "*b") == []  # a regular expression would take days
     assert len(found.find_sources("*a" * 20 + "*")) == 1
-    assert time.process_time() - before < 1
+    assert time.process_time() - before < 10
 
 
 def test_a_source_knows_its_client_and_the_clients_name_for_people() -> None:

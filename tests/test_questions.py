@@ -362,7 +362,7 @@ def test_arguments_that_would_take_long_to_read_are_refused_at_once(arguments: d
     assert refusal(**arguments) == (
         "The arguments are too long: together they may have at most 200,000 characters."
     )
-    assert time.process_time() - before < 1
+    assert time.process_time() - before < 10  # it was a minute and more
 
 
 @pytest.mark.anyio
@@ -375,4 +375,4 @@ async def test_the_longest_arguments_that_are_read_hold_nobody_up(arguments: dic
     async with connected() as there:
         before = time.process_time()
         assert (await there.client.call_tool("list_audiences", arguments)).is_error
-        assert time.process_time() - before < 2
+        assert time.process_time() - before < 10  # it was a minute and more

@@ -99,9 +99,10 @@ async def test_a_call_that_leaves_lets_what_it_began_end_and_others_go_on(store:
         began.set()
         return held.wait(20) and part.record(owner(), ROWS, NOW - 10)
 
-    with anyio.move_on_after(0.1):
-        await store.history(long)
-    assert began.is_set()
+    async with anyio.create_task_group() as calls:
+        calls.start_soon(store.history, long)
+        assert await anyio.to_thread.run_sync(began.wait, 20)
+        calls.cancel_scope.cancel()
     later: list[bool | None] = []
 
     async def ask() -> None:
@@ -343,7 +344,7 @@ async def test_a_link_to_nothing_is_not_followed(tmp_path: Path) -> None:
     assert store.take_note() is not None
 
 
-@pytest.mark.parametrize("deadline_s", [2, 4])
+@pytest.mark.parametrize("deadline_s", [6, 12])
 async def test_a_locked_store_takes_no_more_than_a_part_of_a_calls_time(
     tmp_path: Path, deadline_s: float
 ) -> None:
@@ -364,33 +365,24 @@ async def test_a_locked_store_takes_no_more_than_a_part_of_a_calls_time(
 
 
 @pytest.mark.slow
-async def test_twenty_sources_and_a_database_far_away_cost_a_second_at_most(address: str) -> None:
-    """30 ms for a trip there and back."""
+async def test_twenty_sources_and_a_database_30_ms_away_cost_less_than_a_second(address: str) -> None:
     scripts = {f"s{n}": Script({"": {"rows": listed(1, 2, 3)}}) for n in range(20)}
     values = {name: {"base_url": f"https://{name}.example"} for name in scripts}
-
-    async def ask(store: Store | None) -> float:
-        began = time.monotonic()
-        async with catalog_of(FakeClock(), scripts, values=values, store=store) as catalog:
-            answer = await catalog.list_audiences(ListQuery(limit=0, refresh=True))
-            took = time.monotonic() - began
-            assert answer.complete
-            if store is not None:
-                await store.saved()
-        return took
-
     first = open_store(address)
     assert await record(first, "x", ROWS, from_ms(NOW))  # the tables are there
     await first.aclose()
-    without = await ask(None)
-    with relayed(address, 0.015) as (through, _):
-        took = []
-        for _ in range(3):  # the best of three, since the computer may be busy with something else
+    trips = []
+    for _ in range(3):  # the least of three: what is saved beside may be counted, too
+        with relayed(address, 0.015) as (through, relay):
             store = open_store(through)
-            took.append(await ask(store) - without)
+            async with catalog_of(FakeClock(), scripts, values=values, store=store) as catalog:
+                answer = await catalog.list_audiences(ListQuery(limit=0, refresh=True))
+                trips.append(max(relay.trips))  # connections are waited for side by side
+                assert answer.complete
+                await store.saved()
             assert store.take_note() is None
             await store.aclose()
-        assert min(took) < 1.0
+    assert 0 < min(trips) * 0.03 < 1, trips
     again = open_store(address)
     contents = await again.contents()
     assert contents is not None

@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 
 
 class Relay:
-    """Relays connections to an address. one_way_s: seconds that each chunk takes, in each direction."""
+    """Relays connections to an address. one_way_s: seconds that each chunk takes, in each direction.
+
+    trips: of each connection, how often its client has sent something, and had to wait for an answer.
+    """
 
     def __init__(self, host: str, port: int, one_way_s: float = 0.0) -> None:
         self._target = host, port
@@ -20,8 +23,14 @@ class Relay:
         self._open: list[socket.socket] = []
         self._frozen: set[socket.socket] = set()
         self._ended = threading.Event()
-        self.connections = 0
+        self.trips: list[int] = []
+        self._asking: list[bool] = []
         threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def connections(self) -> int:
+        """How many there were."""
+        return len(self.trips)
 
     @property
     def port(self) -> int:
@@ -46,16 +55,21 @@ class Relay:
             except OSError:
                 return
             server = socket.create_connection(self._target)
-            self.connections += 1
+            self.trips.append(0)
+            self._asking.append(False)
             for each in (client, server):
                 each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open += [client, server]
             for source, target in ((client, server), (server, client)):
-                threading.Thread(target=self._pass, args=(source, target), daemon=True).start()
+                facts = source, target, self.connections - 1, source is client
+                threading.Thread(target=self._pass, args=facts, daemon=True).start()
 
-    def _pass(self, source: socket.socket, target: socket.socket) -> None:
+    def _pass(self, source: socket.socket, target: socket.socket, number: int, asks: bool) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(65_536):
+                if asks and not self._asking[number]:
+                    self.trips[number] += 1
+                self._asking[number] = asks
                 if self._one_way_s:
                     self._ended.wait(self._one_way_s)
                 if source in self._frozen:
