@@ -5,12 +5,14 @@ An unknown value is absent, never zero or null: dump these models with `exclude_
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from audience_mcp.core.audience import AudienceType, Status
 from audience_mcp.core.errors import Kind
+from audience_mcp.core.text import to_json
 
 Unit = Annotated[str | dict[str, str], WithJsonSchema({"type": ["string", "object"]})]
 """What one unit of size is: a noun phrase, or one for each kind of audience."""
@@ -159,7 +161,21 @@ class Compared(_Answer):
     gone_audiences: list[GoneAudience] | None = Field(default=None, description="the largest, at most 20")
 
 
-class AudienceList(_Answer):
+class _Result(_Answer):
+    """The answer of a tool. What a client is sent of it is made once, also where it answers many calls."""
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """It as JSON objects, without nulls. Callers must not change them."""
+        return to_dict(self)
+
+    @cached_property
+    def text(self) -> str:
+        """It as compact JSON."""
+        return to_json(self.content)
+
+
+class AudienceList(_Result):
     """The answer of list_audiences. With group_by it has `groups` in place of `audiences`."""
 
     matched: int = Field(ge=0, description="audiences that pass the filters, over everything read")
@@ -183,7 +199,7 @@ class AudienceList(_Answer):
     notes: list[str] | None = Field(default=None, description="what the reader must know")
 
 
-class AudienceMatch(_Answer):
+class AudienceMatch(_Result):
     """The answer of get_audience."""
 
     matched_by: Literal["ref", "id", "name", "id_or_name"]

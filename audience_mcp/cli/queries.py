@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
 
 from audience_mcp.catalog.catalog import EVERYTHING, Catalog
-from audience_mcp.catalog.models import AudienceList, AudienceMatch, to_dict
+from audience_mcp.catalog.models import AudienceList, AudienceMatch
 from audience_mcp.catalog.query import GetQuery, ListQuery
 from audience_mcp.cli.exits import INCOMPLETE, MISUSED, OK, Stop, refuse, say
 from audience_mcp.cli.options import refuse_question
@@ -85,13 +85,12 @@ def _run(
                 except ToolError as e:
                     return refuse_question(e)
         if page is not None:
-            whole = to_dict(answer)
-            write_page(whole, page, catalog.name_codes(whole))
+            write_page(answer.content, page, catalog.name_codes(answer.content))
             _warn_of_errors(answer)
             return OK if answer.complete else INCOMPLETE
         with ignore_broken_pipe():
             if form == "json":
-                write_json(to_dict(answer))
+                write_json(answer.content)
             elif form == "csv":
                 write_csv(answer, compared=compared)
                 _warn_of_errors(answer)

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from audience_mcp.catalog.catalog import Catalog
-from audience_mcp.catalog.models import AudienceList, AudienceMatch, to_dict
+from audience_mcp.catalog.models import AudienceList, AudienceMatch
 from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
 from audience_mcp.catalog.schemas import input_schema, output_schema
 from audience_mcp.core.progress import Progress
@@ -48,16 +48,16 @@ async def answer_call(
     arguments: dict[str, Any] | None,
     progress: Progress,
     call: Call | None = None,
-) -> dict[str, Any]:
-    """The answer of a tool as JSON objects; `call` is told what it comes to. Raises ToolError."""
+) -> AudienceList | AudienceMatch:
+    """The answer of a tool; `call` is told what it comes to. Raises ToolError."""
     question = _QUESTIONS[tool]
     query = parse_arguments(question.query, arguments)
     if call is not None:
         call.sources = catalog.names_for(query)
-    answer = await question.ask(catalog, query, progress)
+    answer: AudienceList | AudienceMatch = await question.ask(catalog, query, progress)
     if call is not None:
         call.note(question.count(answer), answer.complete)
-    return to_dict(answer)
+    return answer
 
 
 def make_schemas() -> dict[str, Any]:

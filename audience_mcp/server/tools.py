@@ -25,7 +25,7 @@ from audience_mcp import __version__
 from audience_mcp.config import Configuration
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.progress import Progress
-from audience_mcp.core.text import clean, to_json
+from audience_mcp.core.text import clean
 from audience_mcp.server import skills, view
 from audience_mcp.server.callers import caller_of
 from audience_mcp.server.calls import UNKNOWN, Calls
@@ -187,9 +187,9 @@ def build_server(
                 log.exception("%s failed", tool.name)
                 return _error(FAULT)
         return types.CallToolResult(
-            content=[types.TextContent(type="text", text=to_json(answer))],
-            structured_content=answer,
-            _meta={view.NAMES: catalog.name_codes(answer)},
+            content=[types.TextContent(type="text", text=answer.text)],
+            structured_content=answer.content,
+            _meta={view.NAMES: catalog.name_codes(answer.content)},
         )
 
     async def list_resources(

@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from audience_mcp.catalog.catalog import Catalog, open_catalog
-from audience_mcp.catalog.models import Audience, AudienceList, to_dict
+from audience_mcp.catalog.models import Audience, AudienceList
 from audience_mcp.catalog.query import ListQuery
 from audience_mcp.config import load_configuration
 from audience_mcp.core.errors import ToolError
-from audience_mcp.core.text import to_json
 from audience_mcp.sandbox import Asked
 from audience_mcp.testing.case import Case, Facts, Raw, Served
 from audience_mcp.vendors import Setting
@@ -36,7 +35,7 @@ async def list_rows(case: Case, rows: Sequence[object]) -> AudienceList:
             answer = e
     if isinstance(answer, ToolError):
         raise answer
-    json.loads(to_json(to_dict(answer)).encode())  # what is not JSON, or not UTF-8, never reaches a client
+    json.loads(answer.text.encode())  # what is not JSON, or not UTF-8, never reaches a client
     assert answer.returned == answer.matched
     return answer
 

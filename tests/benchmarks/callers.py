@@ -26,7 +26,6 @@ from audience_mcp.config import load_configuration
 from audience_mcp.core.clock import Clock
 from audience_mcp.core.errors import ToolError
 from audience_mcp.core.process import tune_gc
-from audience_mcp.core.text import to_json
 from audience_mcp.server.answering import answer_call
 from audience_mcp.store import open_store
 from audience_mcp.vendors.registry import load_vendors
@@ -123,8 +122,8 @@ async def ask(catalog: Catalog, call: Call, took: list[float]) -> None:
     began = time.perf_counter()
     try:
         answer = await answer_call(tool, catalog, arguments, _ignore)
-        to_json(answer)
-        assert answer["complete"], answer
+        text = answer.text
+        assert answer.complete, text
     except ToolError as e:
         if not str(e).startswith("No audience has the ref, id or name"):
             raise
