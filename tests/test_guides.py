@@ -25,7 +25,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-import audience_mcp.server.tools
+import audience_mcp.catalog.models
 from audience_mcp.catalog.catalog import open_catalog
 from audience_mcp.cli.app import program, run
 from audience_mcp.config import Account, load_configuration
@@ -442,7 +442,7 @@ async def fault_of_ours_in_a_reading() -> list[str]:
 
 @scenario
 async def fault_of_ours_in_an_answer() -> list[str]:
-    with mock.patch.object(audience_mcp.server.tools, "to_dict", side_effect=RuntimeError):
+    with mock.patch.object(audience_mcp.catalog.models, "to_dict", side_effect=RuntimeError):
         return await asks("list_audiences", "{}")
 
 

@@ -179,6 +179,11 @@ def build_server(
                 from audience_mcp.server.answering import answer_call
 
                 answer = await answer_call(tool.name, catalog, params.arguments, _progress(ctx), call)
+                return types.CallToolResult(
+                    content=[types.TextContent(type="text", text=answer.text)],
+                    structured_content=answer.content,
+                    _meta={view.NAMES: catalog.name_codes(answer.content)},
+                )
             except ToolError as e:
                 call.outcome = "error"
                 return _error(str(e))
@@ -186,11 +191,6 @@ def build_server(
                 call.outcome = "fault"
                 log.exception("%s failed", tool.name)
                 return _error(FAULT)
-        return types.CallToolResult(
-            content=[types.TextContent(type="text", text=answer.text)],
-            structured_content=answer.content,
-            _meta={view.NAMES: catalog.name_codes(answer.content)},
-        )
 
     async def list_resources(
         ctx: CatalogContext, params: types.PaginatedRequestParams | None
