@@ -42,6 +42,13 @@ _QUESTIONS: dict[str, _Question[Any, Any]] = {
 }
 
 
+def build_models() -> None:
+    """Build the models of questions and answers, which is otherwise done when each is first used."""
+    for question in _QUESTIONS.values():
+        question.query.model_rebuild()
+        question.answer.model_rebuild()
+
+
 async def answer_call(
     tool: str,
     catalog: Catalog,

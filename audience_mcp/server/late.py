@@ -56,6 +56,9 @@ class LateCatalog:
         if self._over.is_set():
             return
         async with open_catalog() as self._catalog:
+            from audience_mcp.server.answering import build_models
+
+            build_models()
             self._opened.set()
             await self._over.wait()
 

@@ -31,18 +31,19 @@ async def fetch_all(variables: dict[str, str]) -> int:
             )
 
         async def batch() -> int:
-            url = f"{variables['BATCH_BASE_URL']}/audiences/list"
+            base = variables["BATCH_BASE_URL"]
             headers = {
                 "Authorization": f"Bearer {variables['BATCH_REST_API_KEY']}",
                 "X-Batch-Project": variables["BATCH_PROJECT_KEY"],
             }
             seen, params = 0, {"limit": "100"}
             while True:
-                body = await get(url, params, **headers)
+                body = await get(f"{base}/audiences/list", params, **headers)
                 seen += len(body["audiences"])
                 if not body["has_more"]:
-                    return seen
+                    break
                 params["from"] = body["next_from"]
+            return seen + len((await get(f"{base}/segments/list", {"limit": "100"}, **headers))["segments"])
 
         async def whop() -> int:
             url, bearer = f"{variables['WHOP_BASE_URL']}/audiences", f"Bearer {variables['WHOP_API_KEY']}"
