@@ -44,9 +44,7 @@ def ours(variables: dict[str, str]) -> tuple[float, float, float]:
 
 
 def _ask(server: Server) -> tuple[float, float, float]:
-    server.initialize()
-    server.ask("tools/list")
-    time.sleep(0.5)  # as the bare process; no model asks sooner
+    server.get_ready()
 
     def timed(*calls: Mapping[str, object]) -> float:
         began = time.perf_counter()

@@ -55,9 +55,7 @@ def restart(runs: int = TURNS) -> list[str]:
 
 def _first_answer(variables: dict[str, str]) -> float:
     server = Server([sys.executable, "-m", "audience_mcp"], variables)
-    server.initialize()
-    server.ask("tools/list")
-    time.sleep(0.5)  # no model asks sooner
+    server.get_ready()
     began = time.perf_counter()
     answer = server.result(server.call("list_audiences", {"limit": 5}))
     took = time.perf_counter() - began

@@ -65,6 +65,12 @@ class Server:
         self.send("notifications/initialized", answered=False)
         return answer
 
+    def get_ready(self) -> None:
+        """Begin as a client does, and let the server come up: no model asks sooner than half a second on."""
+        self.initialize()
+        self.ask("tools/list")
+        time.sleep(0.5)
+
     def call(self, tool: str, arguments: Mapping[str, Any]) -> int:
         return self.send("tools/call", {"name": tool, "arguments": arguments})
 
