@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from audience_mcp.catalog.models import AudienceList
 from audience_mcp.catalog.query import ListQuery
@@ -17,11 +18,16 @@ MOST = 16
 """Answers in the cache. The least recently used one is dropped first."""
 
 
+_State = tuple[bool, datetime | None, Sequence[str]]
+"""What an answer depends on of a snapshot, besides its rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """An answer, with weak references to the readings it was composed from."""
+    """An answer, with weak references to the readings it was composed from, and what they said."""
 
-    pagers: tuple[weakref.ref[Pager], ...]
+    pagers: list[weakref.ref[Pager]]
+    states: list[_State]
     answer: AudienceList
 
 
@@ -44,11 +50,12 @@ class AnswerMemo:
         besides: Hashable = None,
     ) -> AudienceList | None:
         """The cached answer to `query` from these readings. Callers must not change it."""
-        key = (_key(query, snapshots, max_chars), besides)
+        key = _key(query, max_chars, besides)
         kept = self._kept.get(key)
         if kept is None:
             return None
-        if [ref() for ref in kept.pagers] != [snapshot.pager for snapshot in snapshots.values()]:
+        read = snapshots.values()
+        if [ref() for ref in kept.pagers] != [each.pager for each in read] or kept.states != _states(read):
             del self._kept[key]
             return None
         self._kept.move_to_end(key)
@@ -65,16 +72,17 @@ class AnswerMemo:
         """Cache an answer if it is complete."""
         if not answer.complete:
             return
-        pagers = tuple(weakref.ref(snapshot.pager) for snapshot in snapshots.values())
-        self._kept[(_key(query, snapshots, max_chars), besides)] = _Entry(pagers, answer)
+        read = snapshots.values()
+        entry = _Entry([weakref.ref(each.pager) for each in read], _states(read), answer)
+        self._kept[_key(query, max_chars, besides)] = entry
         while len(self._kept) > MOST:
             self._kept.popitem(last=False)
 
 
-def _key(query: ListQuery, snapshots: Mapping[SourceReader, Snapshot], max_chars: int) -> Hashable:
-    """Everything that an answer depends on except the rows."""
-    read = tuple(
-        (reader.name, snapshot.complete, snapshot.as_of, tuple(snapshot.notes))
-        for reader, snapshot in snapshots.items()
-    )
-    return query.model_dump_json(), frozenset(query.model_fields_set), query.notes, max_chars, read
+def _key(query: ListQuery, max_chars: int, besides: Hashable) -> Hashable:
+    """The question: what it gives, and what it leaves to the defaults."""
+    return query.model_dump_json(exclude_unset=True), query.notes, max_chars, besides
+
+
+def _states(snapshots: Iterable[Snapshot]) -> list[_State]:
+    return [(each.complete, each.as_of, each.notes) for each in snapshots]

@@ -355,13 +355,13 @@ class McpEndpoint:
 
     async def _view_of(self, sources: frozenset[str] | None) -> _View:
         """The server for all callers who may see these sources; None: everything."""
-        async with self._opening:
-            view = self._views.get(sources)
-            if view is None:
-                view = _View(self._seen_with(sources), self._calls)
-                await self._tasks.start(view.run)
-                self._views[sources] = view
-            return view
+        if sources not in self._views:
+            async with self._opening:
+                if sources not in self._views:  # another request may have opened it meanwhile
+                    view = _View(self._seen_with(sources), self._calls)
+                    await self._tasks.start(view.run)
+                    self._views[sources] = view
+        return self._views[sources]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request whose body arrives in one piece, as an ASGI app does."""

@@ -344,8 +344,12 @@ class SourceReader:
             reading.used_at = self._clock.now()
         if reading.complete:
             refusal = self.counter.refusal if self.counter is not None else None
-            notes = write_notes(self.name, reading.pager)
-            return Snapshot(reading.pager, True, reading.as_of, refusal, notes)
+            known = reading.snapshot
+            if known is None or known.error is not refusal:
+                notes = write_notes(self.name, reading.pager)
+                known = Snapshot(reading.pager, True, reading.as_of, refusal, notes)
+                reading.snapshot = known if reading.ended else None
+            return known
         error = (
             reading.error
             if reading.ended and reading.error

@@ -38,7 +38,7 @@ class Reading:
     """A reading under way or ended. `error` says why it ended before its end.
 
     as_of: when its first page came: nothing in it is older. stored: what it was taken from, where another
-    process, or one before this, has made it.
+    process, or one before this, has made it. snapshot: what it answered a call with, once it was over.
     """
 
     pager: Pager
@@ -57,6 +57,7 @@ class Reading:
     stored: StoredReading | None = None
     waiting: int = 0
     left_at: float = 0.0
+    snapshot: Snapshot | None = None
 
     @property
     def complete(self) -> bool:

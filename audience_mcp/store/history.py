@@ -151,7 +151,9 @@ class HistoryPart:
                 if moment not in points:
                     state = self._add_point(number, state, rows, points, moment)
                 counted = (
-                    (row.id, row.counted_at, row.size, row.size_max) for row in rows if row.size is not None
+                    (row.id, row.counted_at, row.size, row.size_max)
+                    for row in rows
+                    if row.counted_at is not None and row.size is not None
                 )
                 self._add_counts(number, state, counted, limit)
                 if state.changed:

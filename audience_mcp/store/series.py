@@ -91,10 +91,8 @@ class State:
             rows = clean(data, from_bytes(data))
             if not {len(COLUMNS)}.issuperset(map(len, rows)):
                 raise ValueError("an audience has more or fewer facts")
-            columns: dict[str, Any] = {
-                name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)
-            }
-            return cls(**columns)
+            columns = map(list, zip(*rows, strict=True))
+            return cls(**dict(zip(COLUMNS, columns, strict=True))) if rows else cls()
         except (TypeError, ValueError, KeyError) as e:
             raise StoreError("damaged", "a stored series is not as it was written") from e
 
@@ -109,12 +107,22 @@ class State:
             getattr(self, column).append(value)
         return len(self.ids) - 1
 
+    def extend(self, rows: Sequence[Row], names: Sequence[str], figures: Sequence[Figure], moment: int) -> None:
+        """Take in audiences that were never there before, which have had their sizes since `moment`."""
+        self.changed = self.changed or bool(rows)
+        self.ids += [row.id for row in rows]
+        self.names += names
+        self.kinds += [row.kind for row in rows]
+        self.parents += [row.part_of for row in rows]
+        self.sizes += [said.size for said in figures]
+        self.maxima += [said.size_max for said in figures]
+        self.units += [said.unit for said in figures]
+        self.firsts += [moment] * len(rows)
+
     def describe(self, number: int, row: Row, name: str) -> None:
         """Say what an audience is called, of which kind it is and what it lies within."""
-        said = name, row.kind, row.part_of
-        if said != (self.names[number], self.kinds[number], self.parents[number]):
-            self.names[number], self.kinds[number], self.parents[number] = said
-            self.changed = True
+        self.names[number], self.kinds[number], self.parents[number] = name, row.kind, row.part_of
+        self.changed = True
 
     def figure(self, number: int) -> Figure:
         """What the newest reading in which an audience was says of its size."""
@@ -162,27 +170,30 @@ def advance(
     state: State, rows: Sequence[Row], previous: int | None, moment: int
 ) -> list[tuple[int, Interval]]:
     """Take the newest reading into the state; the intervals that are over by it, with audiences' numbers."""
-    names, ids = names_of(rows), [row.id for row in rows]
-    numbers: Sequence[int] = range(len(ids))
-    if ids != state.ids:
+    told = list(zip(rows, names_of(rows), map(figure_of, rows), strict=True))
+    new: list[tuple[Row, str, Figure]] = []
+    numbers: Sequence[int] = range(len(told))
+    if [row.id for row in rows] != state.ids:
         known = state.numbers()
-        numbers = [
-            known[row.id] if row.id in known else state.add(row, name)
-            for row, name in zip(rows, names, strict=True)
-        ]
+        new = [each for each in told if each[0].id not in known]
+        told = [each for each in told if each[0].id in known]
+        numbers = [known[row.id] for row, *_ in told]
     there = set(numbers)
     gone = [n for n, first in enumerate(state.firsts) if first is not None and n not in there]
     over: list[tuple[int, Interval]] = []
-    for number, row, name in zip(numbers, rows, names, strict=True):
-        state.describe(number, row, name)
-        said = figure_of(row)
-        before = state.sizes[number], state.units[number], state.maxima[number]
-        if state.firsts[number] is None or said != before:
+    # Compared as a whole first: of most readings nearly all is as it was.
+    described = list(zip(state.names, state.kinds, state.parents, strict=True))
+    figures = list(zip(state.sizes, state.units, state.maxima, strict=True))
+    for number, (row, name, said) in zip(numbers, told, strict=True):
+        if (name, row.kind, row.part_of) != described[number]:
+            state.describe(number, row, name)
+        if said != figures[number] or state.firsts[number] is None:
             over += _end(state, number, previous)
             state.hold(number, Interval(moment, OPEN, *said))
     for number in gone:
         over += _end(state, number, previous)
         state.hold(number, None)
+    state.extend([row for row, *_ in new], [name for _, name, _ in new], [said for *_, said in new], moment)
     return over
 
 
