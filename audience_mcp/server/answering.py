@@ -43,10 +43,14 @@ _QUESTIONS: dict[str, _Question[Any, Any]] = {
 
 
 def build_models() -> None:
-    """Build the models of questions and answers, which is otherwise done when each is first used."""
+    """Build the models of questions and answers, and the schemas by which arguments are read.
+
+    Otherwise that is done when each is first used, while a client waits.
+    """
     for question in _QUESTIONS.values():
         question.query.model_rebuild()
         question.answer.model_rebuild()
+        input_schema(question.query)
 
 
 async def answer_call(
