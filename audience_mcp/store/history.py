@@ -310,17 +310,21 @@ class HistoryPart:
             if any(said.size == NOT_COUNTED for _, said in there):
                 counts = self._counts_at(series.number, at, moment, before)
         audiences = {}
-        for number, said in there:
-            audiences[state.ids[number]] = past = Past(
-                state.names[number], state.kinds[number], said.size, part_of=state.parents[number]
+        for number, (size, unit, size_max) in there:
+            id = state.ids[number]
+            if HIDDEN in id:
+                continue
+            by_itself = size == NOT_COUNTED
+            audiences[id] = Past(
+                state.names[number],
+                state.kinds[number],
+                None if by_itself else size,
+                unit,
+                counts.get(number, ()) if by_itself else (),
+                upper_end(size_max),
+                size_max == OPEN_ENDED,
+                state.parents[number],
             )
-            if said.size == NOT_COUNTED:
-                past.size, past.counts = None, counts.get(number, ())
-            else:
-                past.unit, past.size_max = said.unit, upper_end(said.size_max)
-                past.open_ended = said.size_max == OPEN_ENDED
-        for id in [id for id in audiences if HIDDEN in id]:
-            del audiences[id]
         return Baseline(from_ms(moment), audiences)
 
     def find_unchanged(

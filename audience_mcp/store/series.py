@@ -257,17 +257,17 @@ def is_same_account(state: State, rows: Collection[Row], owner: Owner) -> bool:
     return bool(fewer) and same * SAME_SHARE >= len(fewer)
 
 
-def sizes_at(state: State, over: Mapping[int, Interval], moment: int) -> Iterable[tuple[int, Figure]]:
+def sizes_at(state: State, over: Mapping[int, Figure], moment: int) -> Iterable[tuple[int, Figure]]:
     """The audiences that were there at a moment, by number, with what was said of their sizes.
 
-    over: the ended intervals that cover the moment.
+    over: what the ended intervals say that cover the moment.
     """
     held = zip(state.firsts, state.sizes, state.units, state.maxima, strict=True)
     for number, (first, size, unit, size_max) in enumerate(held):
         if first is not None and first <= moment:
             yield number, Figure(size, unit, size_max)
         elif number in over:
-            yield number, over[number].figure
+            yield number, over[number]
 
 
 def upper_end(size_max: int | None) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from audience_mcp.core.points import Span, VendorPoint, merge_spans
 from audience_mcp.store.database import Database
 from audience_mcp.store.encoding import Clean, as_it_is
-from audience_mcp.store.series import Interval, State
+from audience_mcp.store.series import Figure, Interval, State
 from audience_mcp.store.stored import StoreError, VendorRecord, from_ms, to_ms
 
 DAMAGED = "damaged"
@@ -189,14 +189,14 @@ class HistoryTables:
                 ended.setdefault(int(number), []).append(Interval(*interval))
         return ended
 
-    def find_covering(self, series: int, moment: int) -> dict[int, Interval]:
-        """The intervals that are over and cover a moment, by the audience's number."""
+    def find_covering(self, series: int, moment: int) -> dict[int, Figure]:
+        """What the intervals say that are over and cover a moment, by the audience's number."""
         found = self.db.query(
-            "SELECT audience, first, last, size, unit, size_max FROM audience_mcp_sizes "
+            "SELECT audience, size, unit, size_max FROM audience_mcp_sizes "
             "WHERE series = ? AND last >= ? AND first <= ?",
             (series, moment, moment),
         )
-        return {int(number): Interval(*interval) for number, *interval in found}
+        return {number: Figure(size, unit, size_max) for number, size, unit, size_max in found}
 
     def end(self, series: int, over: Iterable[tuple[int, Interval]]) -> None:
         """Keep intervals that are over, by the audience's number."""
