@@ -11,7 +11,7 @@ there (`NOT_COUNTED`), and the size has a moment of its own.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from audience_mcp.core.audience import Row
@@ -85,14 +85,29 @@ class State:
         return to_bytes(list(zip(*(getattr(self, name) for name in COLUMNS), strict=True)))
 
     @classmethod
+    def of(cls, rows: Sequence[Row], moment: int) -> State:
+        """What a reading says of its audiences, each of which has its place in it as its number."""
+        sizes, units, maxima = _figures_of(rows)
+        return cls(
+            [row.id for row in rows],
+            names_of(rows),
+            [row.kind for row in rows],
+            [row.part_of for row in rows],
+            sizes,
+            maxima,
+            units,
+            [moment] * len(rows),
+        )
+
+    @classmethod
     def decode(cls, data: bytes, clean: Clean = as_it_is) -> State:
         """What `encode` made; `clean` takes keys out of it. Raises StoreError."""
         try:
             rows = clean(data, from_bytes(data))
             if not {len(COLUMNS)}.issuperset(map(len, rows)):
                 raise ValueError("an audience has more or fewer facts")
-            columns = map(list, zip(*rows, strict=True))
-            return cls(**dict(zip(COLUMNS, columns, strict=True))) if rows else cls()
+            columns: Any = map(list, zip(*rows, strict=True))
+            return cls(*columns)  # none, where there are no audiences
         except (TypeError, ValueError, KeyError) as e:
             raise StoreError("damaged", "a stored series is not as it was written") from e
 
@@ -107,22 +122,16 @@ class State:
             getattr(self, column).append(value)
         return len(self.ids) - 1
 
-    def extend(self, rows: Sequence[Row], names: Sequence[str], figures: Sequence[Figure], moment: int) -> None:
-        """Take in audiences that were never there before, which have had their sizes since `moment`."""
-        self.changed = self.changed or bool(rows)
-        self.ids += [row.id for row in rows]
-        self.names += names
-        self.kinds += [row.kind for row in rows]
-        self.parents += [row.part_of for row in rows]
-        self.sizes += [said.size for said in figures]
-        self.maxima += [said.size_max for said in figures]
-        self.units += [said.unit for said in figures]
-        self.firsts += [moment] * len(rows)
+    def extend(self, others: State) -> None:
+        """Take in audiences that were never there before."""
+        self.changed = self.changed or bool(others.ids)
+        for name in COLUMNS:
+            getattr(self, name).extend(getattr(others, name))
 
-    def describe(self, number: int, row: Row, name: str) -> None:
-        """Say what an audience is called, of which kind it is and what it lies within."""
-        self.names[number], self.kinds[number], self.parents[number] = name, row.kind, row.part_of
-        self.changed = True
+    def part(self, numbers: Sequence[int]) -> State:
+        """The state of these audiences alone, which have other numbers there."""
+        columns: Any = ([column[n] for n in numbers] for column in (getattr(self, name) for name in COLUMNS))
+        return State(*columns)
 
     def figure(self, number: int) -> Figure:
         """What the newest reading in which an audience was says of its size."""
@@ -144,8 +153,7 @@ class State:
         """The state without these audiences, and the new numbers of the others, by the old ones."""
         gone = set(unused)
         kept = [number for number in range(len(self.ids)) if number not in gone]
-        columns = {name: [getattr(self, name)[n] for n in kept] for name in COLUMNS}
-        return State(**columns, changed=True), {old: new for new, old in enumerate(kept)}
+        return replace(self.part(kept), changed=True), {old: new for new, old in enumerate(kept)}
 
 
 COLUMNS = tuple(each.name for each in fields(State) if each.name != "changed")
@@ -159,41 +167,57 @@ def names_of(rows: Iterable[Row]) -> list[str]:
 
 def figure_of(row: Row) -> Figure:
     """What a reading says of a row's size; NOT_COUNTED if it is counted by itself."""
-    if row.size_pending or row.counted_at is not None:
-        return Figure(NOT_COUNTED)
-    if row.size is None:
-        return Figure(None)
-    return Figure(row.size, row.unit, OPEN_ENDED if row.open_ended else row.size_max)
+    (size,), (unit,), (size_max,) = _figures_of([row])
+    return Figure(size, unit, size_max)
+
+
+def _figures_of(rows: Iterable[Row]) -> tuple[list[int | None], list[str | None], list[int | None]]:
+    """What a reading says of rows' sizes, as `figure_of`: the sizes, their units and upper ends."""
+    sizes: list[int | None] = []
+    units: list[str | None] = []
+    maxima: list[int | None] = []
+    for row in rows:
+        size, unit, size_max = row.size, None, None
+        if row.size_pending or row.counted_at is not None:
+            size = NOT_COUNTED
+        elif size is not None:
+            unit, size_max = row.unit, OPEN_ENDED if row.open_ended else row.size_max
+        sizes.append(size)
+        units.append(unit)
+        maxima.append(size_max)
+    return sizes, units, maxima
 
 
 def advance(
     state: State, rows: Sequence[Row], previous: int | None, moment: int
 ) -> list[tuple[int, Interval]]:
     """Take the newest reading into the state; the intervals that are over by it, with audiences' numbers."""
-    told = list(zip(rows, names_of(rows), map(figure_of, rows), strict=True))
-    new: list[tuple[Row, str, Figure]] = []
-    numbers: Sequence[int] = range(len(told))
-    if [row.id for row in rows] != state.ids:
+    told, new = State.of(rows, moment), State()
+    numbers: Sequence[int] = range(len(told.ids))
+    if told.ids != state.ids:
         known = state.numbers()
-        new = [each for each in told if each[0].id not in known]
-        told = [each for each in told if each[0].id in known]
-        numbers = [known[row.id] for row, *_ in told]
+        new = told.part([place for place, id in enumerate(told.ids) if id not in known])
+        told = told.part([place for place, id in enumerate(told.ids) if id in known])
+        numbers = [known[id] for id in told.ids]
     there = set(numbers)
     gone = [n for n, first in enumerate(state.firsts) if first is not None and n not in there]
+    for number, name, kind, parent in zip(numbers, told.names, told.kinds, told.parents, strict=True):
+        same = name == state.names[number] and kind == state.kinds[number] and parent == state.parents[number]
+        if not same:
+            state.names[number], state.kinds[number], state.parents[number] = name, kind, parent
+            state.changed = True
     over: list[tuple[int, Interval]] = []
-    # Compared as a whole first: of most readings nearly all is as it was.
-    described = list(zip(state.names, state.kinds, state.parents, strict=True))
-    figures = list(zip(state.sizes, state.units, state.maxima, strict=True))
-    for number, (row, name, said) in zip(numbers, told, strict=True):
-        if (name, row.kind, row.part_of) != described[number]:
-            state.describe(number, row, name)
-        if said != figures[number] or state.firsts[number] is None:
+    for number, size, unit, size_max in zip(numbers, told.sizes, told.units, told.maxima, strict=True):
+        same = (
+            size == state.sizes[number] and unit == state.units[number] and size_max == state.maxima[number]
+        )
+        if not same or state.firsts[number] is None:
             over += _end(state, number, previous)
-            state.hold(number, Interval(moment, OPEN, *said))
+            state.hold(number, Interval(moment, OPEN, size, unit, size_max))
     for number in gone:
         over += _end(state, number, previous)
         state.hold(number, None)
-    state.extend([row for row, *_ in new], [name for _, name, _ in new], [said for *_, said in new], moment)
+    state.extend(new)
     return over
 
 
