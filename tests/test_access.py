@@ -422,6 +422,7 @@ def requests(shared: Shared) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "resources/read", {"uri": f"skill://audience-mcp/{name}/SKILL.md"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
 async def test_a_caller_is_answered_as_if_there_were_nothing_but_its_own(
     tmp_path: Path, version: str

@@ -113,6 +113,7 @@ async def test_each_question_of_the_guide_is_answered_of_whom_it_asks_about(
             assert "fjord-line" in offered
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_guide_answer_and_a_client_who_leaves_is_forgotten(
     agency: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

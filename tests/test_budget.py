@@ -109,6 +109,7 @@ async def test_twenty_thousand_audiences_fit_the_budget_with_exact_totals_and_ar
             assert way in note
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", BUDGETS)
 async def test_as_many_rows_are_shown_as_fit(budget: int) -> None:
     async with one_source(20_000, budget) as there:

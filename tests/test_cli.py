@@ -168,6 +168,7 @@ def test_every_option_reaches_the_question_as_the_tool_would_take_it(
     assert heard[2][0].model_fields_set == {"sources"}
 
 
+@pytest.mark.slow
 def test_words_after_list_are_a_search_and_one_word_names_sources_for_both_commands(typed: Any) -> None:
     ran = typed("list", "--sandbox", "black", "friday", "--json")
     assert undated(ran.json) == undated(tool_answer("list_audiences", {"search": "black friday"}))
@@ -284,6 +285,7 @@ def test_serving_is_handed_on_to_the_servers_own_modules(typed: Any, monkeypatch
 # Answers
 
 
+@pytest.mark.slow
 def test_json_is_exactly_the_tools_structured_result(typed: Any) -> None:
     arguments = {"search": "vip", "sort": "name", "limit": 5}
     ran = typed("list", "--sandbox", "--search", "vip", "--sort", "name", "--limit", "5", "--json")
@@ -294,6 +296,7 @@ def test_json_is_exactly_the_tools_structured_result(typed: Any) -> None:
     assert undated(ran.json) == undated(tool_answer("get_audience", {"audience": "VIP", "source": "batch"}))
 
 
+@pytest.mark.slow
 def test_json_holds_letters_of_every_script_as_they_are(typed: Any) -> None:
     ran = typed("list", "--sandbox", "--search", "今月", "--json")
     assert "今月" in ran.out
@@ -317,6 +320,7 @@ def test_a_table_that_is_piped_is_plain_and_aligned(typed: Any) -> None:
     assert "\x1b" not in ran.out
 
 
+@pytest.mark.slow
 def test_the_totals_and_what_is_not_in_them_are_said(typed: Any) -> None:
     told = typed("list", "--sandbox", "--limit", "0", "--json").json
     ran = typed("list", "--sandbox", "--limit", "2")
@@ -347,11 +351,13 @@ def test_sizes_that_are_all_unknown_are_never_summed_to_nothing(typed: Any, sand
     assert " audiences, all of unknown size.\n" in ran.out
 
 
+@pytest.mark.slow
 def test_nothing_that_matches_is_said_and_is_no_fault(typed: Any) -> None:
     ran = typed("list", "--sandbox", "--search", "no such audience at all")
     assert (ran.code, ran.out.split("\n")[0]) == (0, "No audience matches.")
 
 
+@pytest.mark.slow
 def test_a_total_over_different_units_says_so_in_words_of_the_table(typed: Any) -> None:
     assert "Note: The total adds different units: see what sizes count." in typed("list", "--sandbox").out
     assert "different units" not in typed("list", "--sandbox", "--sources", "batch").out
@@ -367,6 +373,7 @@ def test_full_detail_shows_every_fact(typed: Any) -> None:
     assert "size counts" in ran.out
 
 
+@pytest.mark.slow
 def test_people_get_every_row_whatever_a_client_may_be_sent(
     typed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -406,6 +413,7 @@ def test_a_row_of_a_csv_says_when_it_was_read_and_which_issues_it_has_as_codes(
     assert abs(datetime.now(timezone.utc) - read) < timedelta(minutes=5)
 
 
+@pytest.mark.slow
 def test_groups_as_csv_have_columns_of_their_own(typed: Any) -> None:
     ran = typed("list", "--sandbox", "--group-by", "source", "--sort", "name", "--csv")
     head, *lines = csv.reader(ran.out.splitlines())
@@ -601,6 +609,7 @@ def test_check_tells_which_vendors_are_not_set_up(typed: Any, monkeypatch: pytes
 # How it looks
 
 
+@pytest.mark.slow
 def test_sources_are_reported_where_several_match_and_what_sizes_count_once(typed: Any) -> None:
     ran = typed("list", "--sandbox", "vip")
     assert "\nSOURCE " in ran.out
@@ -614,11 +623,13 @@ def test_sources_are_reported_where_several_match_and_what_sizes_count_once(type
     assert re.search(r"\nbatch +1 of 235", ran.out)
 
 
+@pytest.mark.slow
 def test_the_moment_of_the_reading_is_said(typed: Any) -> None:
     ran = typed("list", "--sandbox", "--limit", "1")
     assert re.search(r"\nRead (at|between) 20\d\d-\d\d-\d\d \d\d:\d\d UTC", ran.out)
 
 
+@pytest.mark.slow
 def test_a_change_is_shown_in_percent_too(typed: Any) -> None:
     ran = typed("list", "--sandbox", "--sources", "batch", "--compare-to", week_ago(), "--sort", "growth")
     assert ran.out.split("\n")[0].split() == ["SIZE", "CHANGE", "%", "AUDIENCE", "REF", "REMARKS"]

@@ -503,6 +503,7 @@ def test_an_address_that_is_no_supported_database_is_refused() -> None:
         configured({"AUDIENCE_MCP_STORE": "mysql://root:canary@db/x"})
 
 
+@pytest.mark.slow
 def test_importing_reads_nothing_from_the_environment() -> None:
     modules = [
         "config",

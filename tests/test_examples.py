@@ -70,6 +70,7 @@ def made_up_sizes() -> Iterator[tuple[str, int]]:
 # --- the agent loop -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_the_agent_loop_answers_its_own_questions_from_the_sandbox() -> None:
     out, _ = await ran("agent_loop.py", "--sandbox")
     _, biggest, _, total = out.splitlines()
@@ -214,6 +215,7 @@ async def test_a_weekly_report_that_lacks_a_source_says_so_first_and_ends_with_3
     assert "AUDIENCE\\_MCP\\_STORE is off" in out.split("## Grown most")[1]
 
 
+@pytest.mark.slow
 async def test_a_weekly_report_of_nothing_is_an_error_with_the_servers_own_words() -> None:
     out, err = await ran("weekly_report.py", code=1)
     assert out == ""

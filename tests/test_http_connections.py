@@ -239,6 +239,7 @@ async def test_a_body_that_is_a_little_too_long_is_read_to_its_end_before_it_is_
     assert sent[0]["status"] == 413
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
 async def test_who_hangs_up_in_mid_body_leaves_no_line_in_the_log(version: str) -> None:
     with hosted("--sandbox") as server:

@@ -43,6 +43,7 @@ def dropped(document: Document, key: str, *path: str) -> str:
     return document.drop(node, next(item for item in node.items if item.key == key)).text
 
 
+@pytest.mark.slow
 @given(OBJECTS, VALUES, st.sampled_from([None, 1, 2, 4, "\t"]))
 def test_whatever_the_text_a_member_is_added_and_all_else_stays(
     before: dict[str, Any], value: Any, indent: int | str | None

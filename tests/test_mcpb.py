@@ -315,6 +315,7 @@ async def test_the_bundle_starts_whatever_a_host_makes_of_options_left_blank(
         await asked_of_two_vendors(without_uv(server, tmp_path), version)
 
 
+@pytest.mark.slow
 async def test_with_nothing_filled_in_the_bundle_starts_and_says_what_to_set(tmp_path: Path) -> None:
     build.assemble(tmp_path)
     async with Client(without_uv(as_host(tmp_path, {}, "literal"), tmp_path)) as client:
@@ -326,6 +327,7 @@ async def test_with_nothing_filled_in_the_bundle_starts_and_says_what_to_set(tmp
     assert "audience-mcp check" not in text_of(result)
 
 
+@pytest.mark.slow
 async def test_a_settings_file_and_further_accounts_reach_the_bundle(tmp_path: Path) -> None:
     folder, file = tmp_path / "bundle", tmp_path / "keys.env"
     build.assemble(folder)

@@ -151,6 +151,7 @@ async def metrics(origin: str, **headers: str) -> Samples:
     return parse(response.text)
 
 
+@pytest.mark.slow
 async def test_metrics_count_calls_refusals_and_requests_to_vendors(tmp_path: Path) -> None:
     sandbox = Locked(vendors=("batch", "commbox"))
     async with serve(sandbox) as origin:
@@ -204,6 +205,7 @@ async def test_a_format_that_there_is_not_is_answered_with_the_plain_one(version
         assert shown.text.endswith("# EOF\n")
 
 
+@pytest.mark.slow
 async def test_metrics_of_workers_behind_one_port_are_told_apart() -> None:
     with worked(1, **NAMED, **HOSTS) as server:
         found = await metrics(server.origin)
@@ -268,6 +270,7 @@ async def test_ready_says_of_each_source_how_old_its_reading_is_and_how_the_last
     assert after["store"] == {"state": "ok"}
 
 
+@pytest.mark.slow
 async def test_the_last_error_stands_until_the_source_was_read_in_full_again() -> None:
     sandbox = Locked(vendors=("batch",))
     async with serve(sandbox) as origin:

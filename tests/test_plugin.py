@@ -145,6 +145,7 @@ def fresh(tmp_path: Path) -> Environment:
     return Environment(tmp_path / "environment")
 
 
+@pytest.mark.slow
 async def test_the_server_lists_the_vendor_of_a_plug_in_beside_its_own(there: Environment) -> None:
     rows, made_up = api.made_up_lists(), Sandbox(vendors=FOUR)
     async with serve(made_up) as origin, api.serve(rows) as served:
@@ -168,6 +169,7 @@ async def test_an_audience_of_a_plug_in_is_found_by_its_ref(there: Environment) 
     assert [asked.path for asked in served.asked] == ["/v1/lists/lst_4101"]
 
 
+@pytest.mark.slow
 async def test_a_plug_in_is_named_where_nothing_is_set(there: Environment) -> None:
     async with there.server([]) as server:
         answer = await server.ask("tools/call", name="list_audiences", arguments={})
@@ -224,6 +226,7 @@ async def test_a_broken_plug_in_is_named_in_the_log_and_left_out_while_the_serve
     assert line.endswith(f"vendor plug-in 'broken' (broken_plugin:ExampleLists) was left out: {why}")
 
 
+@pytest.mark.slow
 async def test_a_broken_plug_in_keeps_no_other_plug_in_out(fresh: Environment) -> None:
     shutil.copytree(EXAMPLE / MODULE, fresh.packages / MODULE)
     fresh.put("audience-mcp-examplelists", f"examplelists = {MODULE}:ExampleLists")
@@ -235,6 +238,7 @@ async def test_a_broken_plug_in_keeps_no_other_plug_in_out(fresh: Environment) -
     assert len(told) == 1
 
 
+@pytest.mark.slow
 def test_neither_the_server_nor_the_command_line_imports_the_kit_for_authors_or_pytest() -> None:
     code = (
         "import sys, audience_mcp.server.stdio, audience_mcp.server.http, audience_mcp.cli.app\n"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.process import environment
 
 COUNTS = """
@@ -51,6 +53,7 @@ def printed_by(program: str) -> str:
     ).stdout
 
 
+@pytest.mark.slow
 def test_no_collection_goes_through_so_much_that_every_other_caller_waits() -> None:
     assert int(printed_by(PASSES)) >= 3  # of half a million each; with 20 young ones to each there is none
 

@@ -174,6 +174,7 @@ def test_a_walk_ends_and_says_no_more_than_was_served(pages: dict[str | None, Se
     assert (error is None) == pager.done
 
 
+@pytest.mark.slow
 @examples
 @given(listings)
 def test_a_walk_is_done_only_where_the_vendor_said_that_all_was_served(
@@ -506,6 +507,7 @@ def blanked(text: str, said: str) -> str:
 
 
 # As it was found: each try starts a server, so that making a smaller example of it would take minutes.
+@pytest.mark.slow
 @pytest.mark.anyio
 @settings(examples, phases=[Phase.explicit, Phase.generate])
 @given(guesses())

@@ -190,6 +190,7 @@ def test_what_a_plug_in_prints_does_not_reach_stdout_which_is_the_protocols(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_the_start_imports_the_adapters_of_what_is_configured_and_no_others() -> None:
     program = """
 import sys

@@ -90,6 +90,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
         yield settings
 
 
+@pytest.mark.slow
 async def test_a_token_is_replaced_and_rules_change_without_an_outage(
     settings: Settings, tmp_path: Path
 ) -> None:
@@ -121,6 +122,7 @@ async def test_a_token_is_replaced_and_rules_change_without_an_outage(
     assert not any(secret in settings.log for secret in (OLD, NEW, FILED, "xkeysib-secret"))
 
 
+@pytest.mark.slow
 async def test_what_is_refused_changes_nothing_and_is_in_the_log(settings: Settings) -> None:
     everything = {NAMED: f"ci:{NEW}", ACCESS: "token:ci=*"}
     for variables, why in (
@@ -149,6 +151,7 @@ async def test_what_is_refused_changes_nothing_and_is_in_the_log(settings: Setti
     assert await settings.sources(OLD) == {"batch"}
 
 
+@pytest.mark.slow
 async def test_logging_in_and_its_limits_cannot_go_missing(tmp_path: Path) -> None:
     """Else everybody whom the issuer knows would come in, or the token of those who watch the server."""
     settings = Settings(tmp_path)
@@ -175,6 +178,7 @@ async def test_logging_in_and_its_limits_cannot_go_missing(tmp_path: Path) -> No
             assert [await settings.status(who) for who in (ann, bea, eve)] == [200, 403, 403]
 
 
+@pytest.mark.slow
 async def test_a_settings_file_in_its_usual_place_cannot_go_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +215,7 @@ main()
 """The program, which gets the signal while it imports what it needs."""
 
 
+@pytest.mark.slow
 async def test_a_signal_during_the_start_ends_nothing_and_is_acted_on_once_it_serves(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     settings.write(AUDIENCE_MCP_HTTP_TOKENS=f"ci:{OLD}")
@@ -223,6 +228,7 @@ async def test_a_signal_during_the_start_ends_nothing_and_is_acted_on_once_it_se
         assert settings.server.end() == 0
 
 
+@pytest.mark.slow
 async def test_a_home_folder_that_does_not_exist_changes_nothing(settings: Settings) -> None:
     said = await settings.reread(**{f"{NAMED}_FILE": "~no-such-user-1c0ffee1/tokens"})
     assert "SIGHUP changed nothing" in said

@@ -26,6 +26,7 @@ async def ask(server: Spoken, method: str, **params: Any) -> Any:
     return await server.ask(method, _meta=META, **params)
 
 
+@pytest.mark.slow
 async def test_a_host_finds_the_skills_verifies_them_and_loads_their_text() -> None:
     async with program("--sandbox") as server:
         found = (await ask(server, "server/discover"))["result"]["capabilities"]

@@ -234,6 +234,7 @@ async def test_every_kind_of_request_is_sent_and_looked_at() -> None:
     }
 
 
+@pytest.mark.slow
 async def test_every_request_is_as_documented(documents: dict[str, Any]) -> None:
     async with exchanges() as all_of_them:
         for exchange in (e for e in all_of_them if e.documented):
@@ -256,6 +257,7 @@ async def test_the_answers_of_empty_accounts_are_as_documented(documents: dict[s
             documents[exchange.vendor].validate_response(exchange.request, exchange.answer)
 
 
+@pytest.mark.slow
 async def test_refusals_of_keys_are_as_documented(documents: dict[str, Any]) -> None:
     wrong = dict.fromkeys(
         ("COMMBOX_API_KEY", "BATCH_REST_API_KEY", "SMALLEST_API_KEY", "WHOP_API_KEY"), "wrong-key"
@@ -267,6 +269,7 @@ async def test_refusals_of_keys_are_as_documented(documents: dict[str, Any]) -> 
             documents[exchange.vendor].validate_response(exchange.request, exchange.answer)
 
 
+@pytest.mark.slow
 async def test_a_refusal_of_batchs_project_is_as_documented(documents: dict[str, Any]) -> None:
     async with exchanges(BATCH_PROJECT_KEY="project_other") as all_of_them:
         refused = [e for e in all_of_them if e.vendor == "batch" and e.documented]

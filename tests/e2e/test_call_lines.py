@@ -62,6 +62,7 @@ async def test_every_call_is_one_line_without_any_setting_of_the_log() -> None:
     assert "nobody has" not in "".join(lines)
 
 
+@pytest.mark.slow
 async def test_at_debug_the_log_holds_neither_a_question_nor_an_answer_however_it_is_sent() -> None:
     question = "an audience that nobody has 1c0ffee1"
     with hosted("--sandbox", AUDIENCE_MCP_LOG_LEVEL="DEBUG") as server:
@@ -90,6 +91,7 @@ async def test_at_debug_the_log_holds_neither_a_question_nor_an_answer_however_i
     assert "sum_of_sizes" not in said
 
 
+@pytest.mark.slow
 async def test_a_level_that_is_set_holds_for_these_lines_too() -> None:
     with hosted("--sandbox", AUDIENCE_MCP_LOG_LEVEL="WARNING", **NAMED) as server:
         async with client_of(server.url, headers={"Authorization": f"Bearer {CI}"}) as client:
@@ -98,6 +100,7 @@ async def test_a_level_that_is_set_holds_for_these_lines_too() -> None:
         assert len(await ended(server)) == 1
 
 
+@pytest.mark.slow
 async def test_the_log_as_json_has_who_asked_what_and_who_was_refused_and_no_line_that_is_not_json() -> None:
     with hosted("--sandbox", AUDIENCE_MCP_LOG_FORMAT="json", **NAMED) as server:
         async with client_of(server.url, headers={"Authorization": f"Bearer {CI}"}) as client:

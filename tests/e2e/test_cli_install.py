@@ -208,6 +208,7 @@ def test_a_person_is_asked_before_keys_are_stored(tmp_path: Path, answer: str, s
         assert key not in seen.raw
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_question_changes_nothing(tmp_path: Path) -> None:
     from tests.support.terminal import on_a_terminal
 

@@ -35,6 +35,7 @@ def ran(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_advice_names_the_program_as_it_was_started_where_the_shell_would_not_find_it(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("audience-mcp")
     for path, named in (("/usr/bin:/bin", str(program)), (str(program.parent), "audience-mcp")):
@@ -70,6 +71,7 @@ def said_to_its_end(process: subprocess.Popen[bytes]) -> bytes:
     return err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "not_loaded"), [([], (*HEAVY, "audience_mcp.sandbox")), (["--sandbox"], HEAVY)]
 )
@@ -90,6 +92,7 @@ def test_serving_loads_nothing_that_only_people_and_vendors_need(
     assert [name for name in not_loaded if name in loaded] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -107,6 +110,7 @@ def test_the_exit_code_says_how_it_went(arguments: list[str], code: int) -> None
     assert "Traceback" not in process.stderr
 
 
+@pytest.mark.slow
 def test_a_key_that_is_refused_is_named_by_its_variable_and_is_itself_nowhere() -> None:
     key = "sk-secret-0123456789"
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -132,6 +136,7 @@ def test_the_demo_runs_from_the_command_line() -> None:
     assert "questions answered" in process.stdout
 
 
+@pytest.mark.slow
 def test_json_is_utf8_whatever_the_locale() -> None:
     variables = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
     process = ran("list", "--sandbox", "--sources", "batch", "--json", **variables)
@@ -151,6 +156,7 @@ def test_a_reader_that_goes_away_is_no_fault(arguments: list[str]) -> None:
         assert process.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["list"], ["get", "x"], ["check"]])
 def test_ctrl_c_ends_with_130_and_without_a_traceback(command: list[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -164,6 +170,7 @@ def test_ctrl_c_ends_with_130_and_without_a_traceback(command: list[str]) -> Non
                 assert process.returncode == 130
 
 
+@pytest.mark.slow
 def test_a_thread_that_is_stuck_does_not_hold_the_exit() -> None:
     stuck = (
         "import asyncio, sys, threading\n"
@@ -177,6 +184,7 @@ def test_a_thread_that_is_stuck_does_not_hold_the_exit() -> None:
     assert process.returncode == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [

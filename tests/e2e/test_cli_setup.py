@@ -126,6 +126,7 @@ def test_from_nothing_to_an_answer(tmp_path: Path, vendors: dict[str, str], base
     assert answer["complete"]
 
 
+@pytest.mark.slow
 def test_the_page_on_the_key_is_shown_and_the_vendors_own_opened_where_there_is_a_browser(
     tmp_path: Path,
 ) -> None:
@@ -138,6 +139,7 @@ def test_the_page_on_the_key_is_shown_and_the_vendors_own_opened_where_there_is_
     assert (tmp_path / "opened").read_text() == "https://help.commbox.io/docs/api-key"
 
 
+@pytest.mark.slow
 def test_a_key_that_is_refused_is_said_and_can_be_typed_again(
     tmp_path: Path, vendors: dict[str, str], bases: dict[str, str]
 ) -> None:
@@ -159,6 +161,7 @@ def test_a_key_that_is_refused_is_said_and_can_be_typed_again(
     assert not (tmp_path / ".config/audience-mcp/env").exists()
 
 
+@pytest.mark.slow
 def test_what_stands_in_the_file_stays_and_a_further_account_gets_a_name(
     tmp_path: Path, vendors: dict[str, str], bases: dict[str, str]
 ) -> None:
@@ -182,6 +185,7 @@ def test_what_stands_in_the_file_stays_and_a_further_account_gets_a_name(
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_saved(tmp_path: Path, vendors: dict[str, str], bases: dict[str, str]) -> None:
     steps = [
         (PLATFORM, "commbox\n"),
@@ -197,6 +201,7 @@ def test_ctrl_c_keeps_what_was_saved(tmp_path: Path, vendors: dict[str, str], ba
     ).read_text() == f"COMMBOX_API_KEY={vendors['COMMBOX_API_KEY']}\n"
 
 
+@pytest.mark.slow
 def test_a_name_that_fits_several_or_none_is_answered_with_what_there_is(tmp_path: Path) -> None:
     seen = run(tmp_path, [(PLATFORM, "mail\n"), (PLATFORM, "hubsot\n"), (PLATFORM, "\n")])
     assert "mailchimp" in seen.text
@@ -218,6 +223,7 @@ def test_all_platforms_are_listed_by_name_on_one_screen(tmp_path: Path) -> None:
     assert {name for name in built_in_vendors() if f"({name})" not in "".join(listed)} == set()
 
 
+@pytest.mark.slow
 def test_several_platforms_in_one_line_are_asked_one_after_the_other_and_quotes_are_taken_off(
     tmp_path: Path, vendors: dict[str, str], bases: dict[str, str]
 ) -> None:
@@ -256,6 +262,7 @@ SHOP_BY_ID = [
 """Enter in place of the token leads to the app's id and secret."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [{}, {"SHOPIFY_SHOP": "acme", "SHOPIFY_ACCESS_TOKEN": "shpat_of-last-year"}])
 def test_enter_at_one_way_to_authenticate_leads_to_the_next_which_then_is_the_one_that_is_used(
     tmp_path: Path, old: dict[str, str]
@@ -393,6 +400,7 @@ def test_the_settings_that_are_asked_after_a_refusal_are_those_that_the_page_on_
     assert [line for line in said if len(line) > 80 and max(map(len, line.split())) < 60] == []
 
 
+@pytest.mark.slow
 def test_a_key_that_the_environment_sets_is_not_asked_for_and_what_must_be_unset_is_said(
     tmp_path: Path, vendors: dict[str, str], bases: dict[str, str]
 ) -> None:
@@ -469,6 +477,7 @@ def test_a_hosts_entry_with_the_old_key_is_said_to_win_over_the_file(
     assert "The entry in Claude Desktop sets COMMBOX_API_KEY to another value, which wins" in words(seen)
 
 
+@pytest.mark.slow
 def test_a_suffix_with_a_meaning_of_its_own_is_refused_and_a_platforms_name_is_said_to_be_no_client(
     tmp_path: Path, vendors: dict[str, str], bases: dict[str, str]
 ) -> None:
@@ -491,6 +500,7 @@ def test_a_suffix_with_a_meaning_of_its_own_is_refused_and_a_platforms_name_is_s
     assert "'brevo' is a platform's name: in a question it still means that platform" in words(seen)
 
 
+@pytest.mark.slow
 def test_without_a_terminal_it_asks_nothing(tmp_path: Path) -> None:
     process = subprocess.run(
         [sys.executable, "-m", "audience_mcp", "setup"],

@@ -67,6 +67,7 @@ def test_a_ref_is_never_cut(columns: int) -> None:
         assert audience["ref"] in seen.text
 
 
+@pytest.mark.slow
 def test_where_long_refs_leave_no_room_names_stand_above_and_the_rest_is_aligned() -> None:
     seen = on_a_terminal("history", "--sandbox", "--sources", "mailchimp", columns=60)
     found = [line.strip() for line in seen.lines]
@@ -83,6 +84,7 @@ def test_the_address_of_the_page_on_a_key_is_never_broken() -> None:
     assert f"  {DOCUMENTATION}/keys/whop.md" in seen.lines
 
 
+@pytest.mark.slow
 def test_history_at_80_columns_is_a_table_with_every_ref_whole() -> None:
     seen = on_a_terminal("history", "--sandbox", "--sources", "meta,smallest", columns=80)
     assert seen.lines[0].split() == ["Size", "Change", "Audience"]
@@ -91,6 +93,7 @@ def test_history_at_80_columns_is_a_table_with_every_ref_whole() -> None:
     assert {len(ref) for ref in refs} == {len("smallest:") + 24, len("meta:") + 17}
 
 
+@pytest.mark.slow
 def test_unknown_sizes_have_their_reason_at_every_width() -> None:
     for columns in (60, 160):
         line = ("list", "--sandbox", "--sources", "whop", "--type", "lookalike", "--limit", "1")
@@ -100,6 +103,7 @@ def test_unknown_sizes_have_their_reason_at_every_width() -> None:
         assert "lookalike: " in " ".join(row.split())
 
 
+@pytest.mark.slow
 def test_colours_are_there_and_no_color_takes_them_away() -> None:
     coloured = on_a_terminal("check", "--sandbox", columns=80)
     plain = on_a_terminal("check", "--sandbox", columns=80, NO_COLOR="1")
@@ -108,6 +112,7 @@ def test_colours_are_there_and_no_color_takes_them_away() -> None:
     assert coloured.text.split("\n")[0] == plain.text.split("\n")[0]
 
 
+@pytest.mark.slow
 def test_progress_is_shown_on_the_terminal_and_cleared_away() -> None:
     seen = on_a_terminal("list", "--sandbox", "--limit", "1", columns=100, progress=True)
     assert "reading" in seen.text
@@ -116,18 +121,21 @@ def test_progress_is_shown_on_the_terminal_and_cleared_away() -> None:
     assert "reading" not in on_a_terminal("list", "--sandbox", "--limit", "1", columns=100).text
 
 
+@pytest.mark.slow
 def test_a_terminal_that_can_only_write_lines_gets_only_lines() -> None:
     seen = on_a_terminal("list", "--sandbox", "--limit", "3", columns=80, progress=True, TERM="dumb")
     assert "\x1b" not in seen.raw
     assert "All app users" in seen.text
 
 
+@pytest.mark.slow
 def test_json_is_indented_for_people_and_is_the_same_json() -> None:
     seen = on_a_terminal("list", "--sandbox", "--limit", "0", "--json", columns=80)
     assert json.loads(seen.text)["matched"] == ALL
     assert f'  "matched": {ALL},' in seen.lines
 
 
+@pytest.mark.slow
 def test_the_demo_shows_no_python_and_ends_with_what_to_do_next() -> None:
     seen = on_a_terminal("demo", columns=80)
     assert not re.search(r"\{'|': |True|None", seen.text)
@@ -146,6 +154,7 @@ def test_help_fits_an_ordinary_terminal_and_keeps_its_examples_line_by_line() ->
     assert "  audience-mcp list vip --limit 10" in on_a_terminal("--help", columns=80).text
 
 
+@pytest.mark.slow
 def test_a_person_who_starts_the_server_is_told_what_it_waits_for() -> None:
     seen = on_a_terminal(columns=80, typed=[("waiting for a client", "\x04")])
     assert max(map(len, seen.lines)) <= 80

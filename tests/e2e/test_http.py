@@ -111,6 +111,7 @@ async def test_progress_is_told_while_a_call_is_under_way(mode: str, version: st
     assert told
 
 
+@pytest.mark.slow
 async def test_health_is_told_to_anyone_and_says_nothing_of_sources(server: Hosted, guarded: Hosted) -> None:
     async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         for each in (server, guarded):
@@ -132,6 +133,7 @@ async def test_a_request_for_another_host_is_refused(server: Hosted, name: str) 
     assert (await posted(server.url, modern)).status_code == 421
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("origin", ["http://evil.example", "https://localhost.evil.example", "null"])
 async def test_a_request_from_a_foreign_page_is_refused(server: Hosted, origin: str) -> None:
     assert (await posted(server.url, {"Origin": origin})).status_code == 403
@@ -216,6 +218,7 @@ async def test_another_host_without_token_and_names_is_refused_at_start(variable
     assert TOKEN not in said
 
 
+@pytest.mark.slow
 async def test_a_port_in_use_is_told_in_one_sentence(server: Hosted) -> None:
     done = await anyio.run_process(
         [sys.executable, "-m", "audience_mcp", "--http", "--sandbox", "--port", str(server.port)],

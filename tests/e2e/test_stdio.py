@@ -51,6 +51,7 @@ async def test_a_client_of_either_era_gets_exact_totals_of_all_vendors_in_one_ca
         assert report["unknown_sizes"] == sum(record.size is None for record in own)
 
 
+@pytest.mark.slow
 async def test_the_same_audience_is_found_by_ref_by_id_and_by_name_at_every_vendor() -> None:
     rows = Sandbox().rows
     keys = {"commbox": "id", "batch": "name", "smallest": "_id", "whop": "id"}
@@ -76,6 +77,7 @@ async def test_the_same_audience_is_found_by_ref_by_id_and_by_name_at_every_vend
             assert found[0][1]["ref"] == f"{vendor}:{row[key]}"
 
 
+@pytest.mark.slow
 async def test_it_starts_with_nothing_configured_and_says_which_variables_to_set() -> None:
     async with program() as server:
         info = await server.initialize()
@@ -96,6 +98,7 @@ async def test_it_starts_with_nothing_configured_and_says_which_variables_to_set
         assert await server.end() == 0
 
 
+@pytest.mark.slow
 async def test_without_a_network_the_answer_says_so_and_is_no_empty_list() -> None:
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # bound and not listening: a connection is refused
@@ -111,6 +114,7 @@ async def test_without_a_network_the_answer_says_so_and_is_no_empty_list() -> No
             assert await server.end() == 0
 
 
+@pytest.mark.slow
 async def test_a_ping_is_answered_and_a_call_can_be_cancelled_while_a_vendor_is_silent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never says a word
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -155,6 +159,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", UNREADABLE)
 async def test_a_request_that_cannot_be_parsed_is_answered_with_its_id(params: str) -> None:
     raw, code = UNREADABLE[params]
@@ -166,6 +171,7 @@ async def test_a_request_that_cannot_be_parsed_is_answered_with_its_id(params: s
         assert (await server.ask("ping"))["result"] == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line", [b'{"jsonrpc": "2.0", "id": 7,', rb'{"jsonrpc": "2.0", "id": "\ud800", "method": "ping"}']
 )
@@ -178,6 +184,7 @@ async def test_a_request_whose_id_cannot_be_read_is_answered_without_an_id(line:
         assert [(r["id"], r["error"]["code"] in (-32700, -32600)) for r in refused] == [(None, True)]
 
 
+@pytest.mark.slow
 async def test_a_notification_that_cannot_be_parsed_is_not_answered() -> None:
     async with program("--sandbox") as server:
         await server.initialize()
@@ -188,6 +195,7 @@ async def test_a_notification_that_cannot_be_parsed_is_not_answered() -> None:
         assert not [line for line in server.lines if "error" in json.loads(line)]
 
 
+@pytest.mark.slow
 async def test_lines_that_hold_no_message_cost_next_to_nothing() -> None:
     async with program("--sandbox") as server:
         await server.initialize()
@@ -197,6 +205,7 @@ async def test_lines_that_hold_no_message_cost_next_to_nothing() -> None:
             assert (await server.ask("ping"))["result"] == {}
 
 
+@pytest.mark.slow
 async def test_what_a_client_calls_its_messages_is_not_in_the_log_even_at_debug() -> None:
     async with program("--sandbox", AUDIENCE_MCP_LOG_LEVEL="DEBUG") as server:
         await server.initialize()
@@ -252,6 +261,7 @@ async def test_a_setting_that_cannot_be_used_is_refused_at_start_by_name(name: s
     assert done.stdout == b""
 
 
+@pytest.mark.slow
 async def test_the_console_script_is_the_same_program() -> None:
     script = Path(sys.executable).with_name("audience-mcp")
     async with Client(

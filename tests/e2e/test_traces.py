@@ -83,6 +83,7 @@ async def test_a_call_is_a_span_and_the_requests_that_it_begins_are_spans_within
             assert span["attributes"]["http.response.status_code"] == 200
 
 
+@pytest.mark.slow
 async def test_a_caller_who_traces_sees_its_own_trace_go_on_here(tmp_path: Path) -> None:
     sandbox = Recording(vendors=("batch",))
     trace_id = "0af7651916cd43dd8448eb211c80319c"
@@ -132,6 +133,7 @@ def spelled(secret: str) -> set[str]:
     return {secret, json.dumps(secret)[1:-1], base64.b64encode(secret.encode()).decode().rstrip("=")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["text", "json"])
 async def test_nothing_that_operators_see_holds_a_key_a_token_or_a_name_of_an_audience(
     form: str, tmp_path: Path

@@ -72,6 +72,7 @@ async def spoken(*lines: Any) -> list[dict[str, Any]]:
 # --- one shot ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_calls_that_run_when_stdin_ends_are_answered() -> None:
     initialized = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     calls = [{**CALL, "id": n, "method": "prompts/list"} for n in range(2, 10)]
@@ -80,6 +81,7 @@ async def test_calls_that_run_when_stdin_ends_are_answered() -> None:
     assert all("result" in answer for answer in answers)
 
 
+@pytest.mark.slow
 async def test_a_reading_that_runs_when_stdin_ends_is_answered() -> None:
     async with program("--sandbox") as server:
         await server.initialize()
@@ -109,6 +111,7 @@ BAD = {
 UNPARSABLE = [b"hello", b"Content-Length: 46", b'{"jsonrpc"', b"[" * 100_000, b"{}{}"]
 
 
+@pytest.mark.slow
 async def test_what_is_no_request_is_answered_with_no_id_and_costs_only_itself(server: Hosted) -> None:
     blank = [b"", b" \r", b"\xef\xbb\xbf"]
     *refused, last = await spoken(*BAD.values(), *UNPARSABLE, *blank, {**CALL, "id": 9, "method": "ping"})
@@ -124,6 +127,7 @@ async def test_what_is_no_request_is_answered_with_no_id_and_costs_only_itself(s
             assert (response.status_code, response.json()) == (400, answer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 async def test_a_host_that_writes_utf_16_is_read(encoding: str, server: Hosted) -> None:
     """What a text writer of .NET writes by the name of Unicode: a mark, then two bytes a character."""
@@ -135,6 +139,7 @@ async def test_a_host_that_writes_utf_16_is_read(encoding: str, server: Hosted) 
     assert (await post(server.url, marked)).json()["result"] == answers[0]["result"]
 
 
+@pytest.mark.slow
 async def test_keys_that_are_written_with_escapes_are_read_as_any_others(server: Hosted) -> None:
     escaped = (
         json.dumps(INITIALIZE).replace("jsonrpc", "json\\u0072pc").replace("method", "m\\u0065thod").encode()
@@ -151,6 +156,7 @@ async def test_a_byte_order_mark_ends_nothing(server: Hosted) -> None:
     assert (await post(server.url, marked)).json()["result"] == answer["result"]
 
 
+@pytest.mark.slow
 async def test_a_client_that_gives_up_on_its_probe_may_fall_back_to_the_handshake() -> None:
     """Vercel's AI SDK waits one second for `server/discover`, which a cold start can take."""
     probe = {"jsonrpc": "2.0", "id": 0, "method": "server/discover", "params": {"_meta": META}}
@@ -163,6 +169,7 @@ async def test_a_client_that_gives_up_on_its_probe_may_fall_back_to_the_handshak
     assert (refused["id"], refused["error"]["code"]) == (2, -32022)
 
 
+@pytest.mark.slow
 async def test_what_comes_before_initialize_says_so() -> None:
     (answer,) = await spoken({**CALL, "method": "tools/list"})
     assert answer["error"]["message"] == "Invalid request: send initialize first."
@@ -172,6 +179,7 @@ async def test_what_comes_before_initialize_says_so() -> None:
     assert answer["error"]["code"] == -32601
 
 
+@pytest.mark.slow
 async def test_a_client_that_needs_no_handshake_is_not_sent_to_it() -> None:
     _, forgot = await spoken(
         {**CALL, "method": "tools/list", "params": {"_meta": META}}, {**CALL, "id": 2, "method": "tools/list"}
@@ -180,6 +188,7 @@ async def test_a_client_that_needs_no_handshake_is_not_sent_to_it() -> None:
     assert "_meta" in forgot["error"]["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes and a full device of POSIX")
 @pytest.mark.parametrize(
     "fault",
@@ -213,6 +222,7 @@ def test_a_stdout_that_cannot_be_written_to_ends_the_program_with_one_line(fault
     assert "stdout cannot be written to" in log
 
 
+@pytest.mark.slow
 async def test_empty_lists_of_php_are_taken_as_objects(server: Hosted) -> None:
     greeting = {**INITIALIZE, "params": {**INITIALIZE["params"], "capabilities": []}}
     call = {**CALL, "id": 2, "params": {"name": "get_audience", "arguments": []}}
@@ -402,6 +412,7 @@ async def test_answers_to_us_are_taken_whatever_they_say(server: Hosted, answer:
     assert (response.status_code, response.content) == (202, b"")
 
 
+@pytest.mark.slow
 async def test_a_slash_at_the_end_is_the_same_address(guarded: Hosted) -> None:
     response = await post(f"{guarded.url}/", TOTALS, **AUTHORIZED)
     assert response.json()["result"]["structuredContent"]["complete"] is True
@@ -441,6 +452,7 @@ async def test_a_page_that_is_let_in_may_read_what_it_asks_for(guarded: Hosted) 
     assert "access-control-allow-origin" not in (await post(guarded.url, TOTALS, **AUTHORIZED)).headers
 
 
+@pytest.mark.slow
 async def test_a_refused_host_or_page_is_told_the_setting_that_would_let_it_in() -> None:
     with hosted("--sandbox") as server:
         host = await post(server.url, TOTALS, Host="host.docker.internal:8000")
@@ -476,6 +488,7 @@ async def test_a_refused_host_or_page_is_told_the_setting_that_would_let_it_in()
         assert log.count("add chat.example.com to AUDIENCE_MCP_ALLOWED_HOSTS") == 1
 
 
+@pytest.mark.slow
 def test_stdin_that_ends_at_once_ends_the_program() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "audience_mcp", "--sandbox"], input=b"", env=environment(), timeout=60

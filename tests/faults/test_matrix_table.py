@@ -1,5 +1,7 @@
 """The page about reliability says what the matrices say."""
 
+import pytest
+
 from tests.faults import troubles
 from tests.faults.matrix import CASES, CELLS
 from tests.faults.matrix_table import PAGE, TABLES, mark, renewed, table, table_of_mechanisms
@@ -11,6 +13,7 @@ def test_the_tables_in_the_page_are_the_matrices_of_the_tests() -> None:
     assert renewed(page) == page, "run: python -m tests.faults.matrix_table --write"
 
 
+@pytest.mark.slow
 def test_every_fault_and_every_cell_is_counted() -> None:
     assert f"{len(CASES)} faults, {len(CELLS):,} cells." in table()
     assert all(case.name in table() for case in CASES)

@@ -162,6 +162,7 @@ def test_a_bad_setting_ends_the_program_with_one_sentence(capsys: pytest.Capture
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_nothing_of_oauth_is_imported_where_it_is_not_configured() -> None:
     code = "import sys, audience_mcp.server.http; sys.exit('jwt' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -381,6 +381,7 @@ async def test_an_issuer_that_does_not_listen_stops_no_start(issuer: Issuer) -> 
         assert (await called(http)).status_code == 401
 
 
+@pytest.mark.slow
 async def test_the_program_starts_while_the_issuer_is_down_and_sends_nobody_to_log_in_again() -> None:
     with issuing() as gone:
         token = gone.token()

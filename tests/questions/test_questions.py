@@ -46,6 +46,7 @@ def test_one_call_answers_the_question_with_what_the_vendors_rows_say(
         assert outcome.answer["complete"] is True
 
 
+@pytest.mark.slow
 @every_question
 def test_the_answer_costs_no_more_tokens_than_it_did(question: Question, run: Run) -> None:
     before = asking.stored()["questions"].get(question.key)

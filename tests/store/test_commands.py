@@ -233,6 +233,7 @@ def test_history_finds_an_audience_by_its_vendors_own_id_too(
     assert typed("history", "Zz34cd").out.startswith("Early birds  [klaviyo:list-Zz34cd]\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["source", "kind", "client"])
 def test_the_last_total_is_the_one_that_list_has_now(typed: Typed, by: str) -> None:
     sources = "mailchimp,meta,klaviyo"
@@ -265,6 +266,7 @@ def test_without_history_the_command_says_how_it_begins(typed: Typed, folder: Pa
     assert "audience-mcp record" in ran.err
 
 
+@pytest.mark.slow
 def test_the_sandbox_has_eight_weeks_of_history_and_touches_no_store(typed: Typed, folder: Path) -> None:
     ran = typed("history", "--sandbox", "--json")
     moments = [point["as_of"] for each in ran.json["audiences"] for point in each["history"]]

@@ -618,6 +618,7 @@ async def test_an_audience_that_was_never_stored_says_so(world: World) -> None:
     assert answer.notes == ["acme: no size of this audience is stored."]
 
 
+@pytest.mark.slow
 async def test_a_store_that_hangs_holds_an_answer_up_no_longer_than_its_deadline(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -344,6 +344,7 @@ async def test_a_link_to_nothing_is_not_followed(tmp_path: Path) -> None:
     assert store.take_note() is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deadline_s", [6, 12])
 async def test_a_locked_store_takes_no_more_than_a_part_of_a_calls_time(
     tmp_path: Path, deadline_s: float

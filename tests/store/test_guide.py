@@ -22,6 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)\n```", GUIDE, re.M | re.S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", blocks("sh")[0].splitlines())
 def test_each_command_of_the_guide_answers(line: str) -> None:
     words = shlex.split(line.partition(" > ")[0])

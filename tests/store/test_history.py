@@ -492,6 +492,7 @@ def test_clearing_one_account_leaves_the_others(store: Backend) -> None:
     assert store.history(lambda part: part.contents()) == []
 
 
+@pytest.mark.slow
 def test_what_is_too_much_goes_the_oldest_first(store: Backend, clock: HandClock) -> None:
     def record_within(day: int) -> None:
         each = [Row(f"a{n}", f"Audience {n}", n + day) for n in range(300)]

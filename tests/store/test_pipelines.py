@@ -35,6 +35,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)\n```", GUIDE, re.M | re.S)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", blocks("sh")[0].splitlines())
 def test_each_command_of_the_guide_writes_the_columns_that_it_says(line: str) -> None:
     words = shlex.split(line.partition(" > ")[0])
@@ -60,6 +61,7 @@ def run_script(tmp_path: Path, sandbox: Switched, monkeypatch: pytest.MonkeyPatc
     return run_it
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 def test_the_script_writes_what_is_stored_and_keeps_the_last_file_where_nothing_is(
     run_script: Callable[[], int], sandbox: Switched, tmp_path: Path
@@ -96,6 +98,7 @@ def test_the_cron_line_names_the_settings_file_and_the_script() -> None:
     assert said.splitlines() == [f"{home}/.config/audience-mcp.env", "/bin:/usr/bin:/absolute/path/to"]
 
 
+@pytest.mark.slow
 def test_a_file_that_is_loaded_twice_adds_nothing_and_a_later_one_what_is_new() -> None:
     load = blocks("sql")[0]
     before, copy, after = re.split(r"^\\(copy .*)$", load, flags=re.M)

@@ -68,6 +68,7 @@ async def test_a_database_that_accepts_and_says_nothing_is_given_up_soon() -> No
     assert store.take_note() is not None
 
 
+@pytest.mark.slow
 async def test_a_lock_that_is_held_too_long_is_not_waited_for(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

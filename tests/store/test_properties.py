@@ -221,6 +221,7 @@ def _live(kind: str, steps: list[Any]) -> None:
             each.check(at)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(STEPS)
 @example([("count", 0, "A", {"w": None, "z": 0}, set()), ("read", 0, "A", {}, {"z"})])
@@ -235,6 +236,7 @@ def test_the_same_in_a_database(steps: list[Any]) -> None:
     _live("postgres", steps)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(0, 5), COUNTED, SIZES), min_size=1, max_size=12),

@@ -41,6 +41,7 @@ def is_taken(words: list[str]) -> bool:
         return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", blocks("sh")[0].splitlines())
 def test_each_command_of_the_guide_finds_something_among_made_up_audiences(line: str) -> None:
     words = shlex.split(line.partition(" > ")[0])
@@ -101,6 +102,7 @@ def chat() -> Iterator[tuple[str, list[Any]]]:
         server.server_close()
 
 
+@pytest.mark.slow
 @SHELL
 def test_the_cron_line_mails_what_was_found(home: Path) -> None:
     (line,) = blocks("cron")

@@ -16,5 +16,5 @@ def _trying(few: int) -> settings:
 
 
 examples = _trying(30)
-examples_of_each_vendor = _trying(10)
-"""For a property that is tried at every vendor, which makes some 200 examples of it."""
+examples_of_each_vendor = _trying(4)
+"""For a property that is tried at every vendor, which makes some 150 examples of it."""

@@ -26,6 +26,7 @@ def drawn(file: Path, name: str = "answer") -> Any:
     return json.loads(found[1])
 
 
+@pytest.mark.slow
 def test_list_writes_every_audience_into_a_page_and_nothing_to_stdout(tmp_path: Path) -> None:
     file = tmp_path / "audiences.html"
     done = ran(tmp_path, "list", "--sandbox", "--html", str(file))
@@ -57,6 +58,7 @@ def test_a_page_knows_its_question_its_title_and_what_people_call_the_codes_in_i
     assert not any("mailchimp" in names[ref] for ref in within)
 
 
+@pytest.mark.slow
 def test_a_page_of_sizes_over_time_knows_its_question_too(tmp_path: Path) -> None:
     file = tmp_path / "sizes.html"
     done = ran(tmp_path, "history", "VIP", "--since", "2026-10-01", "--sandbox", "--html", str(file))
@@ -114,6 +116,7 @@ def test_only_one_form_can_be_chosen(tmp_path: Path) -> None:
     assert "--html" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_of_the_guide_writes_the_page_that_it_promises(tmp_path: Path) -> None:
     guide = (Path(__file__).parents[2] / "docs" / "view.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"`audience-mcp (list [^`]*--html) (\S+)`", guide)

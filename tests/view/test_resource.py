@@ -70,6 +70,7 @@ def test_the_document_knows_what_people_call_every_vendor() -> None:
     assert titles == {vendor.name: vendor.title for vendor in built_in_vendors().values()}
 
 
+@pytest.mark.slow
 def test_starting_does_not_read_the_document() -> None:
     code = (
         "import audience_mcp.server.stdio; from audience_mcp.server.page import read_view; "

@@ -171,6 +171,7 @@ async def test_nothing_is_asked_of_before_klaviyos_first_day(tmp_path: Path) -> 
     assert [note for note in answer.notes or () if "nothing of before 2023-06-21" in note]
 
 
+@pytest.mark.slow
 async def test_klaviyos_own_sdk_sends_the_same_and_reads_the_same_days() -> None:
     answer = imitated({"Tq4Wz9": [1188] * 5 + [1204] * 5}, [])
     sent = request_for(KLAVIYO, [HELD], {}).json

@@ -120,6 +120,7 @@ async def test_one_cohort_costs_the_list_and_a_second_one_nothing() -> None:
     assert there.asked[0].query == {"project_id": [api.PROJECT], "workspace_id": [api.VIEW]}
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_half_of_the_hours_queries_are_left_for_other_programs() -> None:
     async with (
