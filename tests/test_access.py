@@ -621,6 +621,7 @@ async def test_all_that_is_stored_of_what_a_view_lacks_stays_unseen(tmp_path: Pa
             await catalog.view(()).find_histories(None, START)
 
 
+@pytest.mark.slow
 def test_stdio_and_the_command_line_do_not_ask_who_may_see_what(
     typed: Any, sandbox: Switched, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,7 @@ async def test_text_that_means_nothing_is_a_miss_and_shapes_no_request(text: str
         assert all(asked.query.get("name", ["x"])[0].isalnum() for asked in there.sandbox.asked)
 
 
+@pytest.mark.slow
 async def test_a_ref_that_a_list_gave_is_accepted_even_if_its_id_is_of_no_known_shape() -> None:
     odd = [{"id": "EU 7/a", "name": "Odd", "user_count": 3, "type": "Static"}]
     async with connected({"commbox": odd}) as there:

@@ -193,6 +193,7 @@ async def test_a_question_that_many_ask_at_once_is_answered_once() -> None:
         assert len({id(answer) for answer in answers}) == 1
 
 
+@pytest.mark.slow
 async def test_what_was_read_again_is_sorted_and_found_again() -> None:
     rows = made_up(2_500, 5)
     script = Script(

@@ -209,6 +209,7 @@ def test_a_name_that_fits_several_or_none_is_answered_with_what_there_is(tmp_pat
     assert "Did you mean 'hubspot'?" in seen.text
 
 
+@pytest.mark.slow
 def test_all_platforms_are_listed_by_name_on_one_screen(tmp_path: Path) -> None:
     seen = run(tmp_path, [(PLATFORM, "?\n"), (PLATFORM, "\n")])
     listed = (
@@ -320,6 +321,7 @@ def test_a_way_that_was_refused_is_left_for_the_other_and_enter_at_the_last_leav
     assert "shpat_wrong" not in file.read_text()
 
 
+@pytest.mark.slow
 def test_after_a_refusal_the_setting_that_some_accounts_need_is_asked_and_the_key_tried_again(
     tmp_path: Path,
 ) -> None:

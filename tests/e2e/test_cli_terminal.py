@@ -79,6 +79,7 @@ def test_where_long_refs_leave_no_room_names_stand_above_and_the_rest_is_aligned
     assert "27,801" in found[name + 1]
 
 
+@pytest.mark.slow
 def test_the_address_of_the_page_on_a_key_is_never_broken() -> None:
     seen = on_a_terminal("check", "--offline", columns=40, WHOP_API_KEY="0123456789")
     assert f"  {DOCUMENTATION}/keys/whop.md" in seen.lines

@@ -184,6 +184,7 @@ async def test_a_token_given_twice_is_no_token(guarded: Hosted) -> None:
         assert (await http.post(guarded.url, headers=twice)).status_code == 401
 
 
+@pytest.mark.slow
 async def test_elsewhere_only_the_allowed_hosts_and_pages_are_answered(guarded: Hosted) -> None:
     async def status(**headers: str) -> int:
         return (await posted(guarded.url, {**AUTHORIZED, **headers})).status_code

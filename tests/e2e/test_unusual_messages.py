@@ -428,6 +428,7 @@ async def test_what_is_not_there_is_404_without_a_token_too(guarded: Hosted, pat
             assert (await http.request(method, f"{guarded.origin}{path}")).status_code == 404
 
 
+@pytest.mark.slow
 async def test_a_page_that_is_let_in_may_read_what_it_asks_for(guarded: Hosted) -> None:
     asks = {
         "Origin": INSPECTOR,

@@ -101,6 +101,7 @@ def test_get_writes_one_audience_in_full_into_a_page(tmp_path: Path) -> None:
     assert (audience["ref"], audience["source"]) == ("batch:bf25_web", "batch")
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_written_is_named_with_the_reason(tmp_path: Path) -> None:
     file = tmp_path / "no-such-folder" / "audiences.html"
     done = ran(tmp_path, "list", "--sandbox", "--limit", "1", "--html", str(file))
