@@ -174,7 +174,9 @@ def oldest(session: nox.Session) -> None:
     session.run(*UV, "pip", "install", "-q", "--python", str(place), "-r", pins, "-e", ".")
     # Old releases of one package use what newer ones of another deprecate: that is told, and no failure here.
     warnings = ["-W", "default::DeprecationWarning"]
-    session.run(str(place / "bin" / "python"), "-m", "pytest", "-q", "-n", "auto", *warnings)
+    pytest = (str(place / "bin" / "python"), "-m", "pytest", "-q", "-n", "auto", *warnings)
+    session.run(*pytest)
+    session.run(*pytest, "tests/e2e", "-m", "slow")  # the real program, all of it
 
 
 @nox.session
