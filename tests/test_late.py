@@ -9,8 +9,11 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
+from pydantic import BaseModel
 
 from audience_mcp.catalog.catalog import Catalog, open_catalog
+from audience_mcp.catalog.query import GetQuery, ListQuery, parse_arguments
+from audience_mcp.catalog.schemas import input_schema
 from audience_mcp.config import load_configuration
 from audience_mcp.server.late import OpenCatalog, open_late
 from audience_mcp.server.tools import build_server
@@ -71,6 +74,18 @@ async def test_it_is_ready_soon_after_the_tools_are_listed() -> None:
         assert said == []  # not before the answer is out
         await until(lambda: said == ["opened"])
     assert said == ["opened", "closed"]
+
+
+async def test_once_it_is_open_no_call_waits_for_a_schema_to_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any, **options: Any) -> Any:
+        raise AssertionError("a schema is made while a client waits")
+
+    input_schema.cache_clear()
+    async with open_late(noting([])) as late:
+        await late.get()
+        monkeypatch.setattr(BaseModel, "model_json_schema", refuse)
+        assert parse_arguments(ListQuery, {"limit": 3}).limit == 3
+        assert parse_arguments(GetQuery, {"audience": "VIP"}).audience == "VIP"
 
 
 async def test_what_fails_while_it_is_opened_ends_the_server() -> None:
