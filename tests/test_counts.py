@@ -276,6 +276,22 @@ async def test_a_fault_of_one_count_is_told_costs_no_other_and_the_next_call_ask
     assert len(api.all_counted) == 31  # one was asked for twice: the one that failed
 
 
+async def test_that_the_key_may_not_count_is_told_as_long_as_it_is_so_and_no_longer() -> None:
+    clock = FakeClock()
+    refusals = [VendorError("forbidden", "acme: it may not count", status=403) for _ in range(2)]
+    api = Api(["1", "2"], clock, faults=refusals)
+    async with opened(api) as catalog:
+        for limit in (2, 1):  # by the call that meets it, and by another that asks for no count any more
+            answer = await catalog.list_audiences(ListQuery(limit=limit))
+            (report,) = answer.sources
+            assert report.error is not None
+            assert report.error.kind == "forbidden"
+        clock.advance(3600)
+        answer = await catalog.list_audiences(ListQuery(refresh=True))
+    assert answer.sources[0].error is None
+    assert answer.sum_of_sizes == 30
+
+
 async def test_sizes_that_cannot_all_come_in_time_are_waited_for_5_seconds_and_go_on_behind_the_answer() -> (
     None
 ):
