@@ -18,6 +18,7 @@ from audience_mcp.catalog.models import Audience, HistoryPoint
 from audience_mcp.catalog.recall import note_recalled, note_trouble
 from audience_mcp.core.audience import Row
 from audience_mcp.core.points import DAY, TICK, VendorPoint, differ_at_seam, points_since, start_of_day
+from audience_mcp.core.text import clean
 from audience_mcp.sources.call import CallSession
 from audience_mcp.sources.past import Need, PastSizes
 from audience_mcp.sources.reader import SourceReader
@@ -26,6 +27,10 @@ from audience_mcp.store.stored import Moment, from_ms, to_ms
 
 MAX_POINTS = 60
 """Points shown of one audience's sizes over time."""
+NAME_CHARS = 60
+"""Characters of an audience's name in a note."""
+MOST_NAMED = 5
+"""Audiences, and sizes, that one note names."""
 POINT_CHARS = 48
 """Characters of one such point."""
 MESSAGES = {
@@ -35,6 +40,8 @@ MESSAGES = {
     "ours{more}.",
     "seam": "{source}: on {day}, when ours begin, {title}'s own size was {theirs:,} and ours {ours:,}: more "
     "than a tenth apart.",
+    "open_ended": "{source}: in the sizes over time of {names}, {sizes} is the lower end of a range without "
+    "an upper one: that many or more.",
 }
 
 Shown = tuple[SourceReader, Row, "datetime | None", Audience]
@@ -84,6 +91,25 @@ def show_moment(moment: Moment) -> HistoryPoint:
     return HistoryPoint(as_of=format_moment(moment.as_of), size=moment.size, size_max=moment.size_max)
 
 
+def note_open_ended(source: str, lines: Sequence[tuple[str, Iterable[Moment]]]) -> list[str]:
+    """What the reader of sizes over time must know of those that are ranges without an upper end.
+
+    lines: names of audiences, each with its sizes.
+    """
+    opened = [(name, each.size) for name, line in lines for each in line if each.open_ended]
+    if not opened:
+        return []
+    names = _list([f"'{clean(name, NAME_CHARS)}'" for name in dict.fromkeys(name for name, _ in opened)])
+    sizes = _list([f"{size:,}" for size in sorted({size for _, size in opened})])
+    return [MESSAGES["open_ended"].format(source=source, names=names, sizes=sizes)]
+
+
+def _list(words: Sequence[str]) -> str:
+    """The first of some words, and how many more there are."""
+    more = len(words) - MOST_NAMED
+    return ", ".join(words[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def _show_point(point: VendorPoint) -> HistoryPoint:
     return HistoryPoint(as_of=point.as_of, size=point.size, from_="vendor")
 
@@ -113,6 +139,10 @@ async def add_history(
             notes.append(MESSAGES["unreadable"].format(source=reader.name))
         elif audience.history is None:
             notes.append(MESSAGES["nothing"].format(source=reader.name))
+    for reader in dict.fromkeys(reader for reader, _, _, _ in shown):
+        own = zip(lines, shown, strict=True)
+        named = [(audience.name, line.ours) for line, (its, _, _, audience) in own if its is reader]
+        notes += note_open_ended(reader.name, named)
     return list(dict.fromkeys(notes))
 
 
@@ -140,7 +170,8 @@ def _end_with(line: _Line, row: Row, as_of: datetime | None, now: datetime) -> N
     if as_of is not None and row.size is not None and not row.size_pending:
         before = [each for each in line.ours if to_ms(each.as_of) < to_ms(as_of)]
         after = [each for each in line.ours if to_ms(each.as_of) > to_ms(as_of)]
-        line.ours = [*before, Moment(as_of, row.size, row.size_max), *after]
+        now_is = Moment(as_of, row.size, row.size_max, open_ended=row.open_ended)
+        line.ours = [*before, now_is, *after]
     line.begins = line.begins or (line.ours[0].as_of if line.ours else now)
 
 

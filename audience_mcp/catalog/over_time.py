@@ -19,6 +19,8 @@ from audience_mcp.store.stored import SeriesTotals, Total, to_ms
 By = Literal["source", "kind", "client"]
 MESSAGES = {
     "since": "A total has a source from its first stored reading on: {sources}.",
+    "open": "In these totals ranges without an upper end count with their lower one, so that each is that "
+    "many or more: {sources}.",
     "until": "Not read on the last day shown, so that the last sizes before it are in the total: {sources}.",
 }
 NO_CLIENT = "-"
@@ -116,13 +118,15 @@ class Groups:
             self._labels[key] = of.label if self.by == "client" else None
 
     def over_time(self, since: datetime, *, daily: bool) -> tuple[list[GroupHistory], list[str]]:
-        """The groups, the biggest last total first, and notes about sources that begin later or end earlier.
+        """The groups, the biggest last total first, and notes: which sources begin later or end earlier, and
+        which have ranges without an upper end.
 
         daily: only the last total of each day that has a reading.
         """
         groups = []
         later: dict[str, None] = {}
         ended: dict[str, None] = {}
+        opened: dict[str, None] = {}
         for key, lines in self._lines.items():
             _end_replaced(lines)
             first, last = min(line.moments[0] for line in lines), max(line.moments[-1] for line in lines)
@@ -143,6 +147,7 @@ class Groups:
                 groups.append(
                     GroupHistory(key=key, label=label, history=history, has_change=ends[0] == ends[1])
                 )
+            opened |= {line.source: None for line in lines if any(each.open_ended for each in line.totals)}
             later |= {
                 f"{x.source} from {x.moments[0]:%Y-%m-%d}": None for x in lines if x.moments[0] > begins
             }
@@ -152,7 +157,7 @@ class Groups:
                 if line.until is None and line.moments[-1] < start_of_day(last)
             }
         groups.sort(key=lambda group: (-group.history[-1].sum_of_sizes, group.key))
-        notes = {"since": later, "until": ended}
+        notes = {"open": opened, "since": later, "until": ended}
         return groups, [MESSAGES[why].format(sources=", ".join(of)) for why, of in notes.items() if of]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 from pydantic import BaseModel, ConfigDict, Field
 
-from audience_mcp.catalog.line import show_moment
+from audience_mcp.catalog.line import note_open_ended, show_moment
 from audience_mcp.catalog.models import AudienceList, HistoryPoint, Problem, SourceReport
 from audience_mcp.catalog.over_time import By, GroupHistory, Groups, StoredSource
 from audience_mcp.core.errors import PASSING, ToolError
@@ -72,10 +72,14 @@ class SizeHistory(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """What was stored, biggest last size first. unreadable: which sources are missing from it."""
+    """What was stored, biggest last size first.
+
+    unreadable: which sources are missing from it. notes: what some of its sizes mean.
+    """
 
     audiences: list[SizeHistory]
     unreadable: list[str]
+    notes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +148,19 @@ async def find_histories(
     """
     found: list[SizeHistory] = []
     unreadable = []
+    notes: list[str] = []
     for of in sources:
         lines = await of.history.timelines(since, daily=daily) if of.history is not None else None
         if lines is None:
             unreadable.append(MESSAGES["unreadable"].format(source=of.source))
             continue
-        found += [_show(of, line) for line in lines if _is_meant(of, text, line.id, line.name)]
+        meant = [line for line in lines if _is_meant(of, text, line.id, line.name)]
+        found += [_show(of, line) for line in meant]
+        notes += note_open_ended(of.source, [(line.name or line.id, line.moments) for line in meant])
     found.sort(key=lambda each: (-each.history[-1].size, each.ref))
     if not found:
         raise _explain_nothing(text, unreadable)
-    return Histories(found, unreadable)
+    return Histories(found, unreadable, notes)
 
 
 async def find_totals(

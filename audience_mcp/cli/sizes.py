@@ -133,7 +133,7 @@ def _print_histories(histories: Histories, form: Form, *, alone: bool) -> int:
                 for each in histories.audiences
             ]
             _show(lines, Output(), alone=alone)
-    return _end_with(histories.unreadable)
+    return _end_with(histories.unreadable, histories.notes)
 
 
 def _print_totals(totals: GroupHistories, form: Form) -> int:
@@ -154,9 +154,7 @@ def _print_totals(totals: GroupHistories, form: Form) -> int:
                 for each in totals.groups
             ]
             _show(lines, Output(), alone=len(lines) == 1)
-    for note in totals.notes:
-        say(f"audience-mcp: {note}")
-    return _end_with(totals.unreadable)
+    return _end_with(totals.unreadable, totals.notes)
 
 
 def _points(group: GroupHistory) -> list[HistoryPoint]:
@@ -165,17 +163,16 @@ def _points(group: GroupHistory) -> list[HistoryPoint]:
 
 async def _write_page(catalog: Catalog, asked: Asked, start_at: datetime, page: Page) -> int:
     """Write a line over time for each audience, or group, and one for all of them together."""
-    notes: Sequence[str] = ()
     if asked.by is None:
         histories = await catalog.find_histories(asked.text, start_at, asked.sources, daily=asked.daily)
-        unreadable = histories.unreadable
+        unreadable, notes, of_sizes = histories.unreadable, histories.notes, histories.notes
         rows = [
             {**to_dict(each), "size": each.history[-1].size, "has_change": each.has_change}
             for each in histories.audiences
         ]
     else:
         totals = await _find_totals(catalog, asked, start_at, asked.by, daily=asked.daily)
-        unreadable, notes = totals.unreadable, totals.notes
+        unreadable, notes, of_sizes = totals.unreadable, totals.notes, []
         rows = [_as_row(each.label or each.key, each) for each in totals.groups]
     answer: dict[str, object] = {"complete": not unreadable, "matched": len(rows), "audiences": rows}
     if len(rows) > 1:
@@ -184,7 +181,7 @@ async def _write_page(catalog: Catalog, asked: Asked, start_at: datetime, page: 
         (whole,) = together.groups
         unknown = whole.history[-1].unknown_sizes
         answer["total"] = {**_as_row("", whole), "unknown_sizes": unknown}
-        notes = together.notes
+        notes = [*of_sizes, *together.notes]
     write_page({**answer, "sources": [], "notes": [*unreadable, *notes]}, page, catalog.name_codes({}))
     return INCOMPLETE if unreadable else OK
 
@@ -194,9 +191,9 @@ def _as_row(name: str, group: GroupHistory) -> dict[str, object]:
     return {"name": name, "size": points[-1]["size"], "history": points, "has_change": group.has_change}
 
 
-def _end_with(unreadable: Sequence[str]) -> int:
-    """Say on stderr what is missing. Returns the exit code."""
-    for note in unreadable:
+def _end_with(unreadable: Sequence[str], notes: Sequence[str]) -> int:
+    """Say on stderr what sizes mean, and which are missing. Returns the exit code."""
+    for note in (*notes, *unreadable):
         say(f"audience-mcp: {note}")
     return INCOMPLETE if unreadable else OK
 

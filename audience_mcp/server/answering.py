@@ -50,7 +50,8 @@ def build_models() -> None:
     for question in _QUESTIONS.values():
         question.query.model_rebuild()
         question.answer.model_rebuild()
-        input_schema(question.query)
+        query: type[BaseModel] = question.query
+        input_schema(query)
 
 
 async def answer_call(

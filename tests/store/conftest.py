@@ -106,12 +106,12 @@ def folder(sandbox: Switched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def keep(folder: Path) -> Keep:
     """Stores what a source had so many days ago."""
 
-    def keep_it(source: str, days_ago: int, sizes: Mapping[str, tuple[str, int | None]]) -> None:
+    def keep_it(source: str, days_ago: int, sizes: Mapping[str, tuple[str, int | None] | Row]) -> None:
         async def record() -> None:
             found = load_configuration(os.environ, built_in_vendors()).sources
             (meant,) = (each for each in found if each.name == source)
             store = open_store(str(folder))
-            rows = [Row(id, name, size) for id, (name, size) in sizes.items()]
+            rows = [each if isinstance(each, Row) else Row(id, *each) for id, each in sizes.items()]
             assert await SourceHistory(meant, store, Redactor()).record(rows, days_before(days_ago))
             await store.aclose()
 

@@ -16,6 +16,7 @@ import pytest
 from audience_mcp.catalog.models import HistoryPoint
 from audience_mcp.cli.plots import draw_line, draw_plot
 from audience_mcp.config import load_configuration
+from audience_mcp.core.audience import Row
 from audience_mcp.sandbox import Answer
 from audience_mcp.vendors.registry import built_in_vendors
 from tests.store.conftest import Keep, days_before
@@ -204,6 +205,23 @@ def test_a_source_that_joins_a_total_later_is_named_beside_it(typed: Typed, keep
     assert typed("history", "--group-by", "client", "--json").json["notes"] == [
         line.removeprefix("audience-mcp: ") for line in ran.err.splitlines()
     ]
+
+
+def test_ranges_without_an_upper_end_are_told_beside_sizes_and_totals_over_time(
+    typed: Typed, keep: Keep
+) -> None:
+    for days_ago in (9, 0):
+        keep("batch", days_ago, {"a": ("A", 100), "b": Row("b", "Everybody", 5_000_000, open_ended=True)})
+    for form in ((), ("--csv",), ("--json",)):
+        ran = typed("history", *form)
+        assert ran.code == 0
+        assert "batch: in the sizes over time of 'Everybody', 5,000,000 is the lower end" in ran.err
+        assert "'A'" not in ran.err
+    assert typed("history", "A").err == ""
+    totals = typed("history", "--group-by", "source", "--json").json
+    assert totals["groups"][0]["history"][-1]["sum_of_sizes"] == 5_000_100
+    (note,) = totals["notes"]
+    assert note.endswith("that many or more: batch.")
 
 
 def test_without_any_key_history_shows_all_that_is_stored(

@@ -567,6 +567,27 @@ async def test_one_audience_shows_each_size_when_it_was_first_seen_and_the_lates
     assert (await get(world, {"a1": 4}, since=None)).audiences[0].history is None
 
 
+async def test_of_a_history_it_is_told_which_sizes_are_ranges_without_an_upper_end(world: World) -> None:
+    await world.read({"a1": 5})
+    await world.read_script(opened_at(7))
+    answer = await get(world, {"a1": 9})
+    assert line(answer) == [("11-20", 5), ("11-21", 7), ("11-22", 9)]
+    assert answer.notes is not None
+    (note,) = answer.notes
+    assert note.startswith("acme: in the sizes over time of 'Name of a1', 7 is the lower end of a range")
+    world.clock.advance(DAY)
+    query = parse_arguments(GetQuery, {"audience": "acme:a1", "since": world.day(0.5)})
+    async with world.catalog({"acme": opened_at(8)}) as catalog:
+        now = await catalog.get_audience(query)
+    # Of the reading of now, which is not stored yet.
+    assert "8 is the lower end" in " ".join(now.notes or ())
+
+
+def opened_at(size: int) -> Script:
+    """A vendor whose only audience has a range that begins at `size` and has no end."""
+    return Script({"": {"rows": [{"id": "a1", "name": "Name of a1", "size": size, "open": True}]}})
+
+
 async def test_history_since_a_day_begins_with_the_size_that_it_had_then(world: World) -> None:
     for size in (5, 5, 6, 7):
         await world.read({"a1": size})
