@@ -15,7 +15,7 @@ from audience_mcp.catalog.ask_store import ask_of_each
 from audience_mcp.catalog.budget import fit_match
 from audience_mcp.catalog.composer import Composer
 from audience_mcp.catalog.display import Match, to_full
-from audience_mcp.catalog.gone import find_gone, show_gone
+from audience_mcp.catalog.gone import find_gone, note_ranges, show_gone
 from audience_mcp.catalog.index import Index, Indexes
 from audience_mcp.catalog.issues import IssueFinder, Reasons, find_stalled, write_issues
 from audience_mcp.catalog.miss import explain_miss
@@ -228,6 +228,7 @@ class Finder:
         notes = [MESSAGES["incomplete"]] if not complete and by != "ref" else []
         notes += [*self._notes, *([self._deleted] if self._deleted else [])]
         notes += [trouble] if (trouble := self._take_note()) else []
+        notes += note_ranges(found, self._max_chars)
         answer = AudienceMatch(
             matched_by=by, complete=complete, audiences=[], sources=reports, notes=notes or None
         )

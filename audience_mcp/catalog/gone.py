@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from audience_mcp.catalog.compare import format_moment
-from audience_mcp.catalog.line import most_points, show_moment
+from audience_mcp.catalog.line import OR_MORE, most_points, note_open_ended, show_moment
 from audience_mcp.catalog.models import Audience
 from audience_mcp.core.text import clean
 from audience_mcp.sources.reader import SourceReader
 from audience_mcp.store.retention import thin
-from audience_mcp.store.stored import LastSeen
+from audience_mcp.store.stored import LastSeen, Moment
 
 MESSAGES = {
     "last_known": "last known at {when}",
@@ -42,18 +42,32 @@ def show_gone(found: Sequence[tuple[SourceReader, LastSeen]], max_chars: int) ->
     return sorted(shown, key=lambda each: (each.size is None, -(each.size or 0), each.ref))
 
 
+def note_ranges(found: Sequence[tuple[SourceReader, LastSeen]], max_chars: int) -> list[str]:
+    """What the reader of their sizes over time must know of those without an upper end."""
+    most = most_points(max_chars, len(found))
+    by_source: dict[str, list[tuple[str, Sequence[Moment]]]] = {}
+    for reader, seen in found:
+        by_source.setdefault(reader.name, []).append((seen.name or seen.id, _thinned(seen, most)))
+    return [note for source, lines in by_source.items() for note in note_open_ended(source, lines)]
+
+
+def _thinned(seen: LastSeen, most: int) -> list[Moment]:
+    return [seen.line[place] for place in thin(range(len(seen.line)), most)]
+
+
 def _show(reader: SourceReader, seen: LastSeen, most: int) -> Audience:
     vendor, last, at = reader.source.vendor, seen.last_size, format_moment(seen.at)
-    note = MESSAGES["never_known"] if last is None else None
+    notes = [MESSAGES["never_known"]] if last is None else []
     if last is not None and (when := format_moment(last.as_of)) != at:
-        note = MESSAGES["last_known"].format(when=when)
-    line = [seen.line[place] for place in thin(range(len(seen.line)), most)]
+        notes.append(MESSAGES["last_known"].format(when=when))
+    if last is not None and last.open_ended:
+        notes.append(OR_MORE.format(size=last.size))
     return Audience(
         ref=f"{reader.name}:{seen.id}",
         name=clean(seen.name) or clean(seen.id),
         size=last.size if last is not None else None,
         size_max=last.size_max if last is not None else None,
-        size_note=note,
+        size_note="; ".join(notes) or None,
         type="unknown",
         status="unknown",
         kind=seen.kind or vendor.kind,
@@ -63,5 +77,5 @@ def _show(reader: SourceReader, seen: LastSeen, most: int) -> Audience:
         id=seen.id,
         gone=True,
         last_seen_at=at,
-        history=list(map(show_moment, line)) or None,
+        history=list(map(show_moment, _thinned(seen, most))) or None,
     )

@@ -33,6 +33,8 @@ MOST_NAMED = 5
 """Audiences, and sizes, that one note names."""
 POINT_CHARS = 48
 """Characters of one such point."""
+OR_MORE = "{size:,} or more: no upper end is given"
+"""The size note of an audience whose size was the lower end of a range without an upper one."""
 MESSAGES = {
     "unreadable": "{source}: its stored history cannot be read just now.",
     "nothing": "{source}: no size of this audience is stored.",
@@ -40,8 +42,8 @@ MESSAGES = {
     "ours{more}.",
     "seam": "{source}: on {day}, when ours begin, {title}'s own size was {theirs:,} and ours {ours:,}: more "
     "than a tenth apart.",
-    "open_ended": "{source}: in the sizes over time of {names}, {sizes} is the lower end of a range without "
-    "an upper one: that many or more.",
+    "open_ended": "{source}: these sizes over time are the lower ends of ranges without an upper one, and "
+    "mean that many or more: {named}.",
 }
 
 Shown = tuple[SourceReader, Row, "datetime | None", Audience]
@@ -63,15 +65,15 @@ class _Line:
     need: Need | None = None
     vendors: Sequence[VendorPoint] = ()
 
-    def points(self, most: int) -> list[HistoryPoint]:
-        """At most `most` points; of a size of ours that stays the same the first moment, and the last one."""
+    def shown(self, most: int) -> list[Moment | VendorPoint]:
+        """At most `most` sizes; of one of ours that stays the same the first moment, and the last one."""
         last = len(self.ours) - 1
         steps = [
             each
             for n, each in enumerate(self.ours)
             if n in (0, last) or _figures(each) != _figures(self.ours[n - 1])
         ]
-        found = [*map(_show_point, self.vendors), *map(show_moment, steps)]
+        found: list[Moment | VendorPoint] = [*self.vendors, *steps]
         return [found[place] for place in thin(range(len(found)), most)]
 
 
@@ -80,38 +82,37 @@ def most_points(max_chars: int, lines: int) -> int:
     return max(2, min(MAX_POINTS, max_chars // 2 // POINT_CHARS // max(1, lines)))
 
 
-def _figures(moment: Moment) -> tuple[int, int | None]:
-    return moment.size, moment.size_max
+def _figures(moment: Moment) -> tuple[int, int | None, bool]:
+    return moment.size, moment.size_max, moment.open_ended
 
 
-def show_moment(moment: Moment) -> HistoryPoint:
-    """A stored size as answers show it."""
+def show_moment(moment: Moment | VendorPoint) -> HistoryPoint:
+    """A stored size, or one of a vendor's own record, as answers show it."""
+    if isinstance(moment, VendorPoint):
+        return HistoryPoint(as_of=moment.as_of, size=moment.size, from_="vendor")
     if moment.vendors is not None:
-        return _show_point(moment.vendors)
+        return show_moment(moment.vendors)
     return HistoryPoint(as_of=format_moment(moment.as_of), size=moment.size, size_max=moment.size_max)
 
 
-def note_open_ended(source: str, lines: Sequence[tuple[str, Iterable[Moment]]]) -> list[str]:
+def note_open_ended(source: str, lines: Sequence[tuple[str, Iterable[Moment | VendorPoint]]]) -> list[str]:
     """What the reader of sizes over time must know of those that are ranges without an upper end.
 
     lines: names of audiences, each with its sizes.
     """
-    opened = [(name, each.size) for name, line in lines for each in line if each.open_ended]
-    if not opened:
-        return []
-    names = _list([f"'{clean(name, NAME_CHARS)}'" for name in dict.fromkeys(name for name, _ in opened)])
-    sizes = _list([f"{size:,}" for size in sorted({size for _, size in opened})])
-    return [MESSAGES["open_ended"].format(source=source, names=names, sizes=sizes)]
+    opened: dict[str, dict[str, None]] = {}
+    for name, line in lines:
+        for each in line:
+            if isinstance(each, Moment) and each.open_ended:
+                opened.setdefault(clean(name, NAME_CHARS), {})[f"{each.size:,}"] = None
+    named = [f"'{name}' ({_list([*sizes])})" for name, sizes in opened.items()]
+    return [MESSAGES["open_ended"].format(source=source, named=_list(named))] if named else []
 
 
 def _list(words: Sequence[str]) -> str:
     """The first of some words, and how many more there are."""
     more = len(words) - MOST_NAMED
     return ", ".join(words[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _show_point(point: VendorPoint) -> HistoryPoint:
-    return HistoryPoint(as_of=point.as_of, size=point.size, from_="vendor")
 
 
 async def add_history(
@@ -133,16 +134,16 @@ async def add_history(
             until = start_of_day(line.begins) + DAY - TICK  # the day of the seam comes along
             line.need = line.past.need(row, since, until, whole=True)
     notes = await _recall(since, session, lines, [reader for reader, _, _, _ in shown])
+    of_ranges: dict[str, list[tuple[str, Sequence[Moment | VendorPoint]]]] = {}
     for line, (reader, _, _, audience) in zip(lines, shown, strict=True):
-        audience.history = line.points(most) or None
+        sizes = line.shown(most)
+        audience.history = list(map(show_moment, sizes)) or None
+        of_ranges.setdefault(reader.name, []).append((audience.name, sizes))
         if not line.is_readable:
             notes.append(MESSAGES["unreadable"].format(source=reader.name))
         elif audience.history is None:
             notes.append(MESSAGES["nothing"].format(source=reader.name))
-    for reader in dict.fromkeys(reader for reader, _, _, _ in shown):
-        own = zip(lines, shown, strict=True)
-        named = [(audience.name, line.ours) for line, (its, _, _, audience) in own if its is reader]
-        notes += note_open_ended(reader.name, named)
+    notes += [note for source, named in of_ranges.items() for note in note_open_ended(source, named)]
     return list(dict.fromkeys(notes))
 
 

@@ -13,6 +13,7 @@ import anyio
 from audience_mcp.catalog.ask_store import ask_of_each
 from audience_mcp.catalog.compare import format_moment
 from audience_mcp.catalog.composer import Composer
+from audience_mcp.catalog.line import OR_MORE
 from audience_mcp.core.audience import Row
 from audience_mcp.core.errors import VendorError
 from audience_mcp.sources.pager import Pager
@@ -37,7 +38,6 @@ MESSAGES = {
     "lost": "{count:,} of the audiences then are in no reading that is still kept: their type, status, "
     "dates and description are unknown.",
     "size_unknown": "unknown then",
-    "open_ended": "{size:,} or more: no upper end is given",
     "counted_at": "counted at {when}",
 }
 
@@ -141,7 +141,7 @@ def _as_it_was(reader: SourceReader, baseline: Baseline, id: str, past: Past, la
         if (when := format_moment(count.as_of)) != format_moment(baseline.as_of):
             row.size_note = MESSAGES["counted_at"].format(when=when)
     if row.open_ended:
-        row.size_note = MESSAGES["open_ended"].format(size=row.size)
+        row.size_note = OR_MORE.format(size=row.size)
     if row.size is None:
         row.size_note = last.size_note if last is not None and last.size is None else MESSAGES["size_unknown"]
     return row

@@ -18,11 +18,13 @@ from audience_mcp.store.stored import SeriesTotals, Total, to_ms
 
 By = Literal["source", "kind", "client"]
 MESSAGES = {
-    "since": "A total has a source from its first stored reading on: {sources}.",
-    "open": "In these totals ranges without an upper end count with their lower one, so that each is that "
-    "many or more: {sources}.",
-    "until": "Not read on the last day shown, so that the last sizes before it are in the total: {sources}.",
+    "since": "A total has a source from its first stored reading on: {of}.",
+    "open": "Some of these totals count ranges without an upper end by their lower one, and are that many or "
+    "more: {of}.",
+    "until": "Not read on the last day shown, so that the last sizes before it are in the total: {of}.",
 }
+ALL = "all together"
+"""What a note calls the one group that has no key."""
 NO_CLIENT = "-"
 """The group of sources that are no client's."""
 
@@ -144,10 +146,11 @@ class Groups:
                 ends = [[whose for _, whose in part] for _, _, part in (totals[0], totals[-1])]
                 history = [_point(moment, whole) for moment, whole, _ in totals]
                 label = self._labels[key]
+                if any(whole.open_ended for _, whole, _ in totals):
+                    opened[key or ALL] = None
                 groups.append(
                     GroupHistory(key=key, label=label, history=history, has_change=ends[0] == ends[1])
                 )
-            opened |= {line.source: None for line in lines if any(each.open_ended for each in line.totals)}
             later |= {
                 f"{x.source} from {x.moments[0]:%Y-%m-%d}": None for x in lines if x.moments[0] > begins
             }
@@ -157,8 +160,9 @@ class Groups:
                 if line.until is None and line.moments[-1] < start_of_day(last)
             }
         groups.sort(key=lambda group: (-group.history[-1].sum_of_sizes, group.key))
-        notes = {"open": opened, "since": later, "until": ended}
-        return groups, [MESSAGES[why].format(sources=", ".join(of)) for why, of in notes.items() if of]
+        found = {"open": opened, "since": later, "until": ended}
+        notes = [MESSAGES[why].format(of=", ".join(of)) for why, of in found.items() if of]
+        return groups, notes
 
 
 def _end_replaced(lines: Sequence[_Line]) -> None:

@@ -124,7 +124,9 @@ async def _find_totals(
 def _print_histories(histories: Histories, form: Form, *, alone: bool) -> int:
     with ignore_broken_pipe():
         if form == "json":
-            write_json({"audiences": [to_dict(each) for each in histories.audiences]})
+            notes = [*histories.unreadable, *histories.notes]
+            told = {"notes": notes} if notes else {}
+            write_json({"audiences": [to_dict(each) for each in histories.audiences], **told})
         elif form == "csv":
             write_history_csv(histories.audiences)
         else:

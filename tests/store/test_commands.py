@@ -210,18 +210,26 @@ def test_a_source_that_joins_a_total_later_is_named_beside_it(typed: Typed, keep
 def test_ranges_without_an_upper_end_are_told_beside_sizes_and_totals_over_time(
     typed: Typed, keep: Keep
 ) -> None:
+    segment = {"b": Row("b", "Everybody", 5_000_000, kind="segment", open_ended=True)}
     for days_ago in (9, 0):
-        keep("batch", days_ago, {"a": ("A", 100), "b": Row("b", "Everybody", 5_000_000, open_ended=True)})
-    for form in ((), ("--csv",), ("--json",)):
+        keep("batch", days_ago, {"a": Row("a", "A", 100, kind="audience"), **segment})
+    said = "batch: these sizes over time are the lower ends"
+    for form in ((), ("--csv",)):
         ran = typed("history", *form)
         assert ran.code == 0
-        assert "batch: in the sizes over time of 'Everybody', 5,000,000 is the lower end" in ran.err
-        assert "'A'" not in ran.err
+        assert said in ran.err
+        assert ran.err.endswith(": 'Everybody' (5,000,000).\n")
+    (note,) = typed("history", "--json").json["notes"]
+    assert note.startswith(said)
     assert typed("history", "A").err == ""
-    totals = typed("history", "--group-by", "source", "--json").json
-    assert totals["groups"][0]["history"][-1]["sum_of_sizes"] == 5_000_100
+    assert typed("history", "A", "--json").json.keys() == {"audiences"}
+    totals = typed("history", "--group-by", "kind", "--json").json
+    assert {each["key"]: each["history"][-1]["sum_of_sizes"] for each in totals["groups"]} == {
+        "audience": 100,
+        "segment": 5_000_000,
+    }
     (note,) = totals["notes"]
-    assert note.endswith("that many or more: batch.")
+    assert note.endswith("and are that many or more: segment.")
 
 
 def test_without_any_key_history_shows_all_that_is_stored(

@@ -574,13 +574,14 @@ async def test_of_a_history_it_is_told_which_sizes_are_ranges_without_an_upper_e
     assert line(answer) == [("11-20", 5), ("11-21", 7), ("11-22", 9)]
     assert answer.notes is not None
     (note,) = answer.notes
-    assert note.startswith("acme: in the sizes over time of 'Name of a1', 7 is the lower end of a range")
+    assert note.startswith("acme: these sizes over time are the lower ends of ranges without an upper one")
+    assert note.endswith(": 'Name of a1' (7).")
     world.clock.advance(DAY)
     query = parse_arguments(GetQuery, {"audience": "acme:a1", "since": world.day(0.5)})
     async with world.catalog({"acme": opened_at(8)}) as catalog:
         now = await catalog.get_audience(query)
     # Of the reading of now, which is not stored yet.
-    assert "8 is the lower end" in " ".join(now.notes or ())
+    assert "'Name of a1' (8)" in " ".join(now.notes or ())
 
 
 def opened_at(size: int) -> Script:

@@ -72,6 +72,19 @@ async def test_one_that_is_gone_is_answered_with_its_last_size_and_its_history(
     ]
 
 
+async def test_a_last_size_without_an_upper_end_is_said_to_be_that_many_or_more(world: World) -> None:
+    rows = [
+        {"id": "a1", "name": "Name of a1", "size": 5},
+        {"id": "a2", "name": "A2", "size": 9, "open": True},
+    ]
+    await world.read_script(Script({"": {"rows": rows}}))
+    answer = await get(world, {"acme": Script({"": page({"a1": 5})})}, "acme:a2")
+    (gone,) = answer.audiences
+    assert (gone.size, gone.size_max, gone.size_note) == (9, None, "9 or more: no upper end is given")
+    assert answer.notes is not None
+    assert answer.notes[-1].endswith("and mean that many or more: 'A2' (9).")
+
+
 async def test_its_history_begins_where_it_is_asked_to(world: World) -> None:
     answer = await get(world, await lived_and_went(world), "acme:a2", since="2026-11-21T10:00:00Z")
     (gone,) = answer.audiences
