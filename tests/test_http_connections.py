@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import logging
 import socket
 import sys
 from contextlib import ExitStack
+from typing import Any
 
 import anyio
 import httpx
@@ -268,7 +270,7 @@ async def test_at_the_descriptor_limit_the_log_stays_short_and_callers_are_answe
             while not answered:  # until the server has seen that they are gone
                 with contextlib.suppress(httpx.TransportError):
                     answered = (await posted(server.url, AUTHORIZED)).status_code == 200
-    assert len(server.log) < 10, server.log
+    assert len(server.log) < 10, "".join(server.log)
     assert "Traceback" not in "".join(server.log)
 
 
@@ -283,6 +285,25 @@ def test_running_out_of_descriptors_is_one_line_a_minute(caplog: pytest.LogCaptu
         protocol.log.removeFilter(filtered)
     assert len(caplog.records) == 1
     assert "ulimit -n" in caplog.text
+
+
+async def test_a_server_that_ends_within_a_second_of_a_lack_of_descriptors_logs_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    loop: Any = asyncio.get_running_loop()
+    closed = socket.socket()
+    closed.close()
+    loop.set_exception_handler(quiet_accept)
+    try:
+        # What asyncio does a second after it could not accept, on the socket that was closed meanwhile.
+        loop.call_soon(loop._start_serving, asyncio.Protocol, closed)
+        loop.call_soon(lambda: int("told as before"))
+        await anyio.wait_all_tasks_blocked()
+        await anyio.lowlevel.checkpoint()
+    finally:
+        loop.set_exception_handler(None)
+    (record,) = caplog.records
+    assert "told as before" in str(record.exc_info)
 
 
 def test_what_callers_put_into_a_message_makes_no_other_message_of_it() -> None:

@@ -224,6 +224,8 @@ def quiet_accept(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
     fault = context.get("exception")
     if isinstance(fault, OSError) and fault.errno in OUT_OF_RESOURCES:
         log.error("cannot accept connections: the process has no file descriptors left (ulimit -n)")
+    elif isinstance(fault, ValueError) and "_start_serving" in str(context.get("message")):
+        pass  # asyncio accepts again a second after a lack, and the server has closed its socket meanwhile
     else:
         loop.default_exception_handler(context)
 
