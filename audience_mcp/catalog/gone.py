@@ -45,10 +45,7 @@ def show_gone(found: Sequence[tuple[SourceReader, LastSeen]], max_chars: int) ->
 def note_ranges(found: Sequence[tuple[SourceReader, LastSeen]], max_chars: int) -> list[str]:
     """What the reader of their sizes over time must know of those without an upper end."""
     most = most_points(max_chars, len(found))
-    by_source: dict[str, list[tuple[str, Sequence[Moment]]]] = {}
-    for reader, seen in found:
-        by_source.setdefault(reader.name, []).append((seen.name or seen.id, _thinned(seen, most)))
-    return [note for source, lines in by_source.items() for note in note_open_ended(source, lines)]
+    return note_open_ended((r.name, seen.name or seen.id, _thinned(seen, most)) for r, seen in found)
 
 
 def _thinned(seen: LastSeen, most: int) -> list[Moment]:

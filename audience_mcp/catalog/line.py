@@ -95,18 +95,23 @@ def show_moment(moment: Moment | VendorPoint) -> HistoryPoint:
     return HistoryPoint(as_of=format_moment(moment.as_of), size=moment.size, size_max=moment.size_max)
 
 
-def note_open_ended(source: str, lines: Sequence[tuple[str, Iterable[Moment | VendorPoint]]]) -> list[str]:
-    """What the reader of sizes over time must know of those that are ranges without an upper end.
+def note_open_ended(lines: Iterable[tuple[str, str, Iterable[Moment | VendorPoint]]]) -> list[str]:
+    """What the reader of sizes over time must know of those that are ranges without an upper end, by source.
 
-    lines: names of audiences, each with its sizes.
+    lines: sources and names of audiences, each with its sizes.
     """
-    opened: dict[str, dict[str, None]] = {}
-    for name, line in lines:
+    opened: dict[str, dict[str, dict[str, None]]] = {}
+    for source, name, line in lines:
         for each in line:
             if isinstance(each, Moment) and each.open_ended:
-                opened.setdefault(clean(name, NAME_CHARS), {})[f"{each.size:,}"] = None
-    named = [f"'{name}' ({_list([*sizes])})" for name, sizes in opened.items()]
-    return [MESSAGES["open_ended"].format(source=source, named=_list(named))] if named else []
+                sizes = opened.setdefault(source, {}).setdefault(clean(name, NAME_CHARS), {})
+                sizes[f"{each.size:,}"] = None
+    return [
+        MESSAGES["open_ended"].format(
+            source=source, named=_list([f"'{name}' ({_list([*sizes])})" for name, sizes in named.items()])
+        )
+        for source, named in opened.items()
+    ]
 
 
 def _list(words: Sequence[str]) -> str:
@@ -134,17 +139,16 @@ async def add_history(
             until = start_of_day(line.begins) + DAY - TICK  # the day of the seam comes along
             line.need = line.past.need(row, since, until, whole=True)
     notes = await _recall(since, session, lines, [reader for reader, _, _, _ in shown])
-    of_ranges: dict[str, list[tuple[str, Sequence[Moment | VendorPoint]]]] = {}
+    told: list[tuple[str, str, Sequence[Moment | VendorPoint]]] = []
     for line, (reader, _, _, audience) in zip(lines, shown, strict=True):
         sizes = line.shown(most)
         audience.history = list(map(show_moment, sizes)) or None
-        of_ranges.setdefault(reader.name, []).append((audience.name, sizes))
+        told.append((reader.name, audience.name, sizes))
         if not line.is_readable:
             notes.append(MESSAGES["unreadable"].format(source=reader.name))
         elif audience.history is None:
             notes.append(MESSAGES["nothing"].format(source=reader.name))
-    notes += [note for source, named in of_ranges.items() for note in note_open_ended(source, named)]
-    return list(dict.fromkeys(notes))
+    return list(dict.fromkeys([*notes, *note_open_ended(told)]))
 
 
 async def _find_ours(line: _Line, reader: SourceReader, since: datetime) -> None:

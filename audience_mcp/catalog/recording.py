@@ -156,7 +156,7 @@ async def find_histories(
             continue
         meant = [line for line in lines if _is_meant(of, text, line.id, line.name)]
         found += [_show(of, line) for line in meant]
-        notes += note_open_ended(of.source, [(line.name or line.id, line.moments) for line in meant])
+        notes += note_open_ended((of.source, line.name or line.id, line.moments) for line in meant)
     found.sort(key=lambda each: (-each.history[-1].size, each.ref))
     if not found:
         raise _explain_nothing(text, unreadable)
